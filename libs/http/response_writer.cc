@@ -1,0 +1,108 @@
+#include "libs/http/response_writer.h"
+
+#include <charconv>
+
+#include "libs/http/chars.h"
+
+namespace gatehouse::http {
+namespace {
+
+// Bodies from here on are sent from where they are; smaller ones are copied
+// behind the head, which saves a segment.
+constexpr std::size_t kCopiedBodyMax = 16384;
+constexpr std::size_t kLinesWithoutHeaders = 160;
+
+bool AllIn(const CharTable& table, const std::string& text) {
+  for (char c : text) {
+    if (!In(table, c)) return false;
+  }
+  return true;
+}
+
+bool IsOurs(const std::string& name) {
+  switch (name.size()) {
+    case 4:
+      return SameName(name, "date");
+    case 10:
+      return SameName(name, "connection");
+    case 14:
+      return SameName(name, "content-length");
+    case 17:
+      return SameName(name, "transfer-encoding");
+    default:
+      return false;
+  }
+}
+
+void AppendNumber(std::size_t number, std::string* text) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  text->append(digits, static_cast<std::size_t>(end - digits));
+}
+
+}  // namespace
+
+const std::string& DateLine::Get() {
+  const std::time_t now = std::time(nullptr);
+  if (now != second_) {
+    second_ = now;
+    std::tm utc{};
+    gmtime_r(&now, &utc);
+    char text[64];
+    // The C locale is in force: nothing here calls setlocale.
+    line_.assign(text,
+                 std::strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc));
+  }
+  return line_;
+}
+
+bool IsSendable(const Response& response) {
+  if (response.status < 200 || response.status > 999) return false;
+  for (const Header& header : response.headers) {
+    if (header.name.empty() || !AllIn(kTokenChars, header.name)) return false;
+    if (!AllIn(kFieldChars, header.value)) return false;
+  }
+  return true;
+}
+
+void QueueResponse(Response response, const ReplyForm& form, const std::string& date_line,
+                   OutputQueue* output) {
+  const bool has_body = response.status != 204 && response.status != 304;
+  const bool sends_body = has_body && !form.without_body;
+  const bool copies_body = sends_body && response.body.size() <= kCopiedBodyMax;
+
+  std::size_t size = kLinesWithoutHeaders + (copies_body ? response.body.size() : 0);
+  for (const Header& header : response.headers)
+    size += header.name.size() + header.value.size() + 4;
+  std::string bytes;
+  bytes.reserve(size);
+  bytes += "HTTP/1.1 ";
+  AppendNumber(static_cast<std::size_t>(response.status), &bytes);
+  bytes += ' ';
+  bytes += ReasonPhrase(response.status);
+  bytes += "\r\n";
+  bytes += date_line;
+  for (const Header& header : response.headers) {
+    if (IsOurs(header.name)) continue;
+    bytes += header.name;
+    bytes += ": ";
+    bytes += header.value;
+    bytes += "\r\n";
+  }
+  if (has_body) {
+    bytes += "Content-Length: ";
+    AppendNumber(response.body.size(), &bytes);
+    bytes += "\r\n";
+  }
+  if (!form.keep_alive) {
+    bytes += "Connection: close\r\n";
+  } else if (form.http_1_0) {
+    bytes += "Connection: keep-alive\r\n";
+  }
+  bytes += "\r\n";
+  if (copies_body) bytes += response.body;
+  output->Add(std::move(bytes));
+  if (sends_body && !copies_body) output->Add(std::move(response.body));
+}
+
+}  // namespace gatehouse::http

@@ -1,0 +1,36 @@
+#include "libs/pg/database.h"
+
+namespace gatehouse::pg {
+
+std::string MicrosOf(const std::string& column) {
+  return "(extract(epoch from " + column + ") * 1000000)::bigint";
+}
+
+std::string Bytes(const pqxx::field& field) { return pqxx::binarystring(field).str(); }
+
+pqxx::binarystring ToBytea(const std::string& bytes) { return pqxx::binarystring(bytes); }
+
+std::string TextArray(const std::vector<std::string>& values) {
+  std::string literal = "{";
+  for (const std::string& value : values) {
+    if (literal.size() > 1) literal += ',';
+    literal += '"';
+    for (const char c : value) {
+      if (c == '"' || c == '\\') literal += '\\';
+      literal += c;
+    }
+    literal += '"';
+  }
+  return literal + "}";
+}
+
+std::string BigintArray(const std::vector<std::int64_t>& values) {
+  std::string literal = "{";
+  for (const std::int64_t value : values) {
+    if (literal.size() > 1) literal += ',';
+    literal += std::to_string(value);
+  }
+  return literal + "}";
+}
+
+}  // namespace gatehouse::pg
