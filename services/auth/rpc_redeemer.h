@@ -1,0 +1,21 @@
+// Redeems passkeys by RPC at the invitations service.
+#pragma once
+
+#include "libs/rpc/client.h"
+#include "services/auth/signup_saga.h"
+
+namespace gatehouse::auth {
+
+// Thread-safe.
+class RpcRedeemer final : public InvitationRedeemer {
+ public:
+  // `client` must outlive this.
+  explicit RpcRedeemer(rpc::Client& client) : client_(client) {}
+
+  absl::StatusOr<std::int64_t> Redeem(const Signup& signup) override;
+
+ private:
+  rpc::Client& client_;
+};
+
+}  // namespace gatehouse::auth

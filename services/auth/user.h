@@ -1,0 +1,58 @@
+// Users and tenants, and the rules for their names. Pure: no I/O, no protobuf.
+// Not credentials (password.h, token_store.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libs/base/clock.h"
+#include "libs/status/status.h"
+
+namespace gatehouse::auth {
+
+// A customer: the unit of billing and of isolation.
+struct Tenant {
+  std::int64_t id = 0;
+  std::string client_id;  // As in X-Client-ID; unique.
+  std::string name;
+  std::string tier;
+  Time create_time;
+};
+
+// Somebody who can log in. The password's hash is not here.
+struct User {
+  std::string id;  // UUID
+  std::int64_t number = 0;
+  std::string username;
+  std::string email;
+  Tenant tenant;
+  std::string role;
+  bool is_active = true;
+  int rate_limit_per_second = 0;  // 0 follows the role.
+  int rate_limit_burst = 0;       // 0 follows the role.
+  std::string first_name;
+  std::string last_name;
+  std::string settings_json;
+  std::int64_t profile_number = 0;
+  std::int64_t epoch = 0;
+  Time create_time;
+  Time update_time;
+};
+
+// An INVALID_ARGUMENT with the reason, and the message as the field's violation.
+absl::Status FieldError(const std::string& reason, const std::string& field,
+                        const std::string& message);
+
+// INVALID_ARGUMENT / USERNAME_INVALID unless 3–50 characters of [A-Za-z0-9_.-].
+absl::Status CheckUsername(const std::string& username);
+
+// INVALID_ARGUMENT / EMAIL_INVALID unless a dot-atom addr-spec of RFC 5322, with
+// a domain of at least two labels, at most 254 bytes.
+absl::Status CheckEmail(const std::string& email);
+
+// Names that a tenant of `username`'s own may have: the first that is free is
+// taken, and the last, made of `user_id`, always is.
+std::vector<std::string> ClientIdsFor(const std::string& username, const std::string& user_id);
+
+}  // namespace gatehouse::auth

@@ -1,0 +1,23 @@
+// SQL for accounts. Locks follow one order everywhere: the account's row, then
+// rows that belong to it (holds, captures, keys, entries). A transaction locks
+// one account only, so that none waits in a circle.
+#pragma once
+
+#include "libs/pg/database.h"
+#include "services/billing/account.h"
+
+namespace gatehouse::billing {
+
+// Reads the columns settled_nanos … ceiling_nanos and tenant_id of a row.
+Account AccountFromRow(const pqxx::row& row);
+
+// The account; one that was never touched has the defaults and no row.
+Account FindAccount(pg::Tx& tx, std::int64_t tenant_id);
+
+// Locks the account, making its row at the first touch. Runs in a transaction.
+Account LockAccount(pg::Tx& tx, std::int64_t tenant_id);
+
+// Stores the policy of a locked account.
+void SavePolicy(pg::Tx& tx, const Account& account);
+
+}  // namespace gatehouse::billing

@@ -1,0 +1,106 @@
+#include "services/gateway/control_watch.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "gatehouse/auth/v1/control.methods.h"
+#include "libs/log/log.h"
+
+namespace gatehouse::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kStep{50};
+constexpr milliseconds kBackOffMin{100};
+constexpr milliseconds kBackOffMax{2000};
+
+}  // namespace
+
+// One stream's life. Its callbacks may come after the watch has gone on to
+// another stream, or has ended; `is_closed` then makes them do nothing.
+struct ControlWatch::Stream {
+  Stream(ControlState& the_control, std::function<void()> clear)
+      : control(the_control), clear_caches(std::move(clear)) {}
+
+  void Receive(const auth::v1::ControlUpdate& update) {
+    std::lock_guard lock(mutex);
+    // What comes before a snapshot says nothing of what was missed.
+    if (is_closed || (!got_snapshot && !update.has_snapshot())) return;
+    heard = steady_clock::now();
+    got_snapshot = true;
+    control.Apply(update, heard);
+    if (update.has_snapshot() || update.has_flush()) clear_caches();
+  }
+
+  void End(const absl::Status& status) {
+    std::lock_guard lock(mutex);
+    has_ended = true;
+    if (is_closed || !got_snapshot) return;
+    log::Warning("the control stream ended", {{"code", static_cast<int>(status.code())}});
+  }
+
+  bool IsOver(SteadyTime now) {
+    std::lock_guard lock(mutex);
+    return has_ended || now - heard > ControlState::kSilenceMax;
+  }
+
+  // Waits for a callback under way; none does anything afterwards.
+  void Close() {
+    {
+      std::lock_guard lock(mutex);
+      is_closed = true;
+    }
+    if (call) call->Cancel();
+    call.reset();  // It holds the callbacks, which hold this.
+  }
+
+  ControlState& control;
+  const std::function<void()> clear_caches;
+  std::mutex mutex;
+  SteadyTime heard = steady_clock::now();  // guarded by mutex
+  bool got_snapshot = false;               // guarded by mutex
+  bool has_ended = false;                  // guarded by mutex
+  bool is_closed = false;                  // guarded by mutex
+  std::shared_ptr<rpc::CancelHandle> call;
+};
+
+ControlWatch::ControlWatch(std::string gateway_id, rpc::Client& auth, ControlState& control,
+                           std::function<void()> clear_caches)
+    : gateway_id_(std::move(gateway_id)),
+      auth_(auth),
+      control_(control),
+      clear_caches_(std::move(clear_caches)) {
+  ticker_ = std::make_unique<exec::Ticker>("control", [this] { return Step(); });
+}
+
+ControlWatch::~ControlWatch() {
+  ticker_.reset();
+  if (stream_) stream_->Close();
+}
+
+milliseconds ControlWatch::Step() {
+  const SteadyTime now = steady_clock::now();
+  if (stream_ && stream_->IsOver(now)) {
+    stream_->Close();
+    if (std::lock_guard lock(stream_->mutex); stream_->got_snapshot) back_off_ = milliseconds(0);
+    back_off_ = std::clamp(back_off_ * 2, kBackOffMin, kBackOffMax);
+    open_after_ = now + back_off_;
+    stream_.reset();
+  }
+  if (!stream_ && now >= open_after_) Open();
+  return kStep;
+}
+
+void ControlWatch::Open() {
+  auth::v1::WatchControlRequest request;
+  request.set_gateway_id(gateway_id_);
+  stream_ = std::make_shared<Stream>(control_, clear_caches_);
+  stream_->call = auth_.Watch(
+      auth::v1::ControlService::kWatchControl, request, rpc::CallOptions(),
+      [stream = stream_](const auth::v1::ControlUpdate& update) { stream->Receive(update); },
+      [stream = stream_](const absl::Status& status) { stream->End(status); });
+}
+
+}  // namespace gatehouse::gateway

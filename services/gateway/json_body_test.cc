@@ -1,0 +1,106 @@
+#include "services/gateway/json_body.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace gatehouse::gateway {
+namespace {
+
+std::string ReasonOf(std::string_view text) { return Reason(JsonBody::Parse(text).status()); }
+
+TEST(JsonBodyTest, ReadsMembersByType) {
+  auto body = JsonBody::Parse(
+      " {\"name\":\"a\\u00e9\\n\",\"count\":-7,\"at\":\"2030-01-31T12:00:00Z\",\"none\":null} ");
+  ASSERT_TRUE(body.ok()) << body.status();
+  EXPECT_EQ(body->Text("name", 100), "aé\n");
+  EXPECT_EQ(body->Int("count", -10, 10), -7);
+  EXPECT_TRUE(body->DateTime("at").has_value());
+  EXPECT_EQ(body->Text("none", 100), std::nullopt);
+  EXPECT_TRUE(body->Finish().ok());
+}
+
+TEST(JsonBodyTest, AnEmptyBodyIsAnEmptyObject) {
+  auto body = JsonBody::Parse("");
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(body->Text("name", 100), std::nullopt);
+  EXPECT_TRUE(body->Finish().ok());
+}
+
+TEST(JsonBodyTest, ObjectsKeepTheirNumbersAsWritten) {
+  auto body = JsonBody::Parse(
+      R"({"payload": {"a": 1.0, "b": 123456789012345678901234567890, "c": [1e2, {}, "x\u000a"]}})");
+  ASSERT_TRUE(body.ok()) << body.status();
+  EXPECT_EQ(body->RequiredObject("payload"),
+            R"({"a":1.0,"b":123456789012345678901234567890,"c":[1e2,{},"x\n"]})");
+}
+
+TEST(JsonBodyTest, RefusesWhatIsNotOneJsonObject) {
+  for (const char* text :
+       {"{", "{\"a\":1,}", "{'a':1}", "{\"a\":01}", "{} {}", "{}x", "// c\n{}", "{\"a\":NaN}",
+        "\xff", "{\"a\":\"\xc3\x28\"}", "{\"a\":\"\\ud800\"}", "{\"a\":1e999}", " "}) {
+    EXPECT_EQ(ReasonOf(text), "JSON_MALFORMED") << text;
+  }
+  for (const char* text : {"[]", "1", "\"a\"", "null", "true"}) {
+    EXPECT_EQ(ReasonOf(text), "JSON_NOT_OBJECT") << text;
+  }
+}
+
+TEST(JsonBodyTest, RefusesDuplicateKeysAtAnyDepth) {
+  EXPECT_EQ(ReasonOf(R"({"a":1,"a":2})"), "JSON_DUPLICATE_KEY");
+  EXPECT_EQ(ReasonOf(R"({"a":1,"\u0061":2})"), "JSON_DUPLICATE_KEY");
+  EXPECT_EQ(ReasonOf(R"({"p":[{"x":{"a":1,"a":2}}]})"), "JSON_DUPLICATE_KEY");
+  EXPECT_TRUE(JsonBody::Parse(R"({"p":[{"a":1},{"a":2}],"a":{"a":3}})").ok());
+}
+
+TEST(JsonBodyTest, RefusesNulAnywhere) {
+  EXPECT_EQ(ReasonOf(R"({"a":"x\u0000"})"), "JSON_NUL");
+  EXPECT_EQ(ReasonOf(R"({"p":{"x\u0000":1}})"), "JSON_NUL");
+}
+
+TEST(JsonBodyTest, DepthIsLimited) {
+  const auto nested = [](std::size_t depth) {
+    return "{\"a\":" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
+  };
+  EXPECT_TRUE(JsonBody::Parse(nested(kJsonDepthMax)).ok());
+  EXPECT_EQ(ReasonOf(nested(kJsonDepthMax + 1)), "JSON_TOO_DEEP");
+  EXPECT_EQ(ReasonOf("{\"a\":" + std::string(1 << 20, '[')), "JSON_TOO_DEEP");
+}
+
+TEST(JsonBodyTest, ReportsEveryProblemAtOnce) {
+  auto body =
+      JsonBody::Parse(R"({"name":7,"count":"x","big":11,"wide":1.5,"extra":{},"long":"abc"})");
+  ASSERT_TRUE(body.ok());
+  body->RequiredText("name", 10);
+  body->Int("count", 0, 10);
+  body->Int("big", 0, 10);
+  body->Int("wide", 0, 10);
+  body->Text("long", 2);
+  body->RequiredObject("payload");
+  const absl::Status status = body->Finish();
+  EXPECT_EQ(Reason(status), "VALIDATION_FAILED");
+  const auto violations = FieldViolations(status);
+  EXPECT_EQ(violations.size(), 7u);
+  for (const char* field : {"name", "count", "big", "wide", "long", "payload", "extra"}) {
+    EXPECT_EQ(violations.count(field), 1u) << field;
+  }
+  EXPECT_EQ(violations.find("extra")->second, "is not known");
+}
+
+TEST(JsonBodyTest, ARequiredTextMayNotBeEmptyOrNull) {
+  auto body = JsonBody::Parse(R"({"a":"","b":null})");
+  ASSERT_TRUE(body.ok());
+  body->RequiredText("a", 10);
+  body->RequiredText("b", 10);
+  body->RequiredText("c", 10);
+  EXPECT_EQ(FieldViolations(body->Finish()).size(), 3u);
+}
+
+TEST(JsonBodyTest, TextIsCountedInBytes) {
+  auto body = JsonBody::Parse("{\"a\":\"éé\"}");
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(body->Text("a", 4), "éé");
+  EXPECT_EQ(body->Text("a", 3), std::nullopt);
+}
+
+}  // namespace
+}  // namespace gatehouse::gateway

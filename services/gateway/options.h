@@ -1,0 +1,48 @@
+// What the gateway's settings mean, checked as a whole at start. Not the hot
+// configuration: only `ACCESS_LOG` changes while the process runs.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "libs/config/settings.h"
+#include "services/gateway/client_address.h"
+
+namespace gatehouse::gateway {
+
+// The names that a request may give as Host.
+class AllowedHosts {
+ public:
+  AllowedHosts() = default;
+  // "api.example.com, .example.org, *": exact names, domains with their
+  // subdomains (leading dot), or any. An empty list allows any.
+  explicit AllowedHosts(const std::string& list);
+
+  // `host`: the value of the header, with or without a port.
+  bool Allows(std::string_view host) const;
+
+ private:
+  bool any_ = true;
+  std::vector<std::string> names_;
+};
+
+struct Options {
+  std::string http_address;
+  int http_workers = 2;
+  TrustedProxies trusted_proxies;
+  AllowedHosts allowed_hosts;
+  bool https_only = false;
+  bool session_cookie_secure = false;
+  bool csrf_cookie_secure = false;
+  std::string cookie_domain;
+  bool access_log = true;
+};
+
+// What the gateway declares beside the common settings.
+std::vector<config::Setting> DeclaredSettings();
+
+// INVALID_ARGUMENT / SETTINGS_INVALID for what no setting shows alone.
+absl::StatusOr<Options> ReadOptions(const config::Settings& settings);
+
+}  // namespace gatehouse::gateway

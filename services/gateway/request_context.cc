@@ -1,0 +1,151 @@
+#include "services/gateway/request_context.h"
+
+#include <algorithm>
+
+#include "libs/base/uuid.h"
+#include "libs/log/log.h"
+#include "libs/trace/trace.h"
+#include "services/gateway/request_id.h"
+#include "services/gateway/text.h"
+
+namespace gatehouse::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kReserve{50};  // For the way back to the client.
+constexpr int kClientLeft = 499;
+
+bool IsJson(std::string_view content_type) {
+  const std::size_t semicolon = content_type.find(';');
+  if (!SameAsciiText(Trim(content_type.substr(0, semicolon)), "application/json")) return false;
+  if (semicolon == std::string_view::npos) return true;
+  std::string parameter = AsciiLower(Trim(content_type.substr(semicolon + 1)));
+  std::erase(parameter, '"');
+  return parameter.empty() || parameter == "charset=utf-8";
+}
+
+}  // namespace
+
+RequestContext::RequestContext(const Parts& parts, std::shared_ptr<http::Exchange> exchange)
+    : parts_(parts),
+      exchange_(std::move(exchange)),
+      begin_(steady_clock::now()),
+      request_id_(RequestId(exchange_->request())),
+      metrics_(&parts.unknown_route) {
+  parts_.in_flight.Add(1);
+}
+
+RequestContext::~RequestContext() {
+  parts_.in_flight.Add(-1);
+  if (!answered_) Account(kClientLeft, 0);
+}
+
+void RequestContext::Enter(const Route& route, RouteMetrics& metrics, const http::Match& match) {
+  route_ = &route;
+  metrics_ = &metrics;
+  if (!match.parameters.empty()) path_id_ = std::string(match.parameters.front().second);
+  exchange_->OnGone([weak = weak_from_this()] {
+    // The exchange outlives nobody here: a strong reference would be a cycle.
+    const Context self = weak.lock();
+    if (!self) return;
+    self->has_left_ = true;
+    if (self->call_) self->call_->Cancel();
+    self->call_.reset();
+  });
+}
+
+std::string RequestContext::client_address() const {
+  return ClientAddress(request(), parts_.options.trusted_proxies);
+}
+
+std::string RequestContext::user_agent() const {
+  return Printable(request().Find("User-Agent").value_or(""), 512);
+}
+
+absl::StatusOr<std::int64_t> RequestContext::Tenant() const {
+  if (principal().tenant_id() > 0) return principal().tenant_id();
+  return Error(absl::StatusCode::kNotFound, "TENANT_NOT_FOUND", "the user has no tenant");
+}
+
+absl::StatusOr<std::int64_t> RequestContext::VisibleTenant() const {
+  if (IsStaff()) return 0;
+  return Tenant();
+}
+
+absl::StatusOr<JsonBody> RequestContext::Body() const {
+  if (request().body.empty()) return JsonBody::Parse("");
+  if (request().Count("Content-Type") != 1 || !IsJson(*request().Find("Content-Type"))) {
+    return Error(absl::StatusCode::kInvalidArgument, "UNSUPPORTED_MEDIA_TYPE",
+                 "the body must be application/json");
+  }
+  return JsonBody::Parse(request().body);
+}
+
+absl::StatusOr<std::string> RequestContext::PathUuid() const {
+  const std::optional<std::string> id = http::DecodePath(path_id_);
+  if (id && IsUuid(*id)) return AsciiLower(*id);
+  return Error(absl::StatusCode::kInvalidArgument, "ID_INVALID", "the id must be a UUID");
+}
+
+rpc::CallOptions RequestContext::NextCallOptions() {
+  if (trace_parent_.empty()) {
+    const auto sent = request().Find("traceparent");
+    const auto parent = sent ? trace::Parse(std::string(*sent)) : std::nullopt;
+    trace_parent_ = trace::Format(parent ? trace::Child(*parent) : trace::Start());
+  }
+  const SteadyTime end = begin_ + DurationOf(route_->timeout) - kReserve;
+  const auto left = std::chrono::duration_cast<milliseconds>(end - steady_clock::now());
+  rpc::CallOptions options;
+  options.timeout = std::max(left, milliseconds(1));
+  if (identity_) options.principal = identity_->principal;
+  options.request_id = request_id_;
+  options.trace_parent = trace_parent_;
+  options.idempotent = request().method == "GET" || request().method == "HEAD";
+  return options;
+}
+
+void RequestContext::Reply(http::Response response) {
+  if (answered_) return;
+  answered_ = true;
+  AddCommonHeaders(request_id_, parts_.options, &response);
+  Account(response.status, response.body.size());
+  exchange_->Reply(std::move(response));
+}
+
+void RequestContext::ReplyJson(int status, std::string body) {
+  http::Response response;
+  response.status = status;
+  response.headers.push_back({"Content-Type", "application/json"});
+  response.body = std::move(body);
+  Reply(std::move(response));
+}
+
+void RequestContext::Fail(Problem problem) {
+  Reply(ErrorResponse(problem, request(), request_id_));
+}
+
+void RequestContext::Fail(const absl::Status& status, const std::string& service) {
+  Problem problem = ProblemOf(status, service);
+  if (problem.status >= 500) {
+    const log::Scope scope({request_id_, ""});
+    log::Warning("a call failed", {{"target", service},
+                                   {"code", static_cast<int>(status.code())},
+                                   {"reason", Reason(status)},
+                                   {"cause", std::string(status.message())}});
+  }
+  Fail(std::move(problem));
+}
+
+void RequestContext::Account(int status, std::size_t bytes) {
+  const auto took = std::chrono::duration<double>(steady_clock::now() - begin_);
+  metrics_->seconds->Observe(took.count());
+  const int kind = status == kClientLeft ? 0 : std::clamp(status / 100, 1, 5);
+  metrics_->by_class[kind]->Increment();
+  if (!parts_.access_log.load(std::memory_order_relaxed)) return;
+  WriteAccessLog({request(), request_id_, trace_parent_, metrics_->name, status, bytes, begin_,
+                  client_address(), identity_ ? identity_->principal.user_id() : ""});
+}
+
+}  // namespace gatehouse::gateway

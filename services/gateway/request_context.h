@@ -1,0 +1,121 @@
+// One request on its way through the edge: what a handler may know, and how it
+// answers. Answers exactly once; a client that leaves cancels the call in hand.
+// Not the dispatcher (gateway.h).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "libs/http/server.h"
+#include "libs/rpc/client.h"
+#include "services/gateway/authenticator.h"
+#include "services/gateway/error_page.h"
+#include "services/gateway/json_body.h"
+#include "services/gateway/json_writer.h"
+#include "services/gateway/parts.h"
+#include "services/gateway/query.h"
+#include "services/gateway/route.h"
+
+namespace gatehouse::gateway {
+
+// Everything runs on the exchange's worker, one at a time.
+class RequestContext : public std::enable_shared_from_this<RequestContext> {
+ public:
+  // `parts` must outlive this.
+  RequestContext(const Parts& parts, std::shared_ptr<http::Exchange> exchange);
+  ~RequestContext();
+
+  // From the dispatcher.
+  void Enter(const Route& route, RouteMetrics& metrics, const http::Match& match);
+  void SetIdentity(IdentityPtr identity) { identity_ = std::move(identity); }
+
+  const Parts& parts() const { return parts_; }
+  const Upstreams& upstreams() const { return parts_.upstreams; }
+  const http::Request& request() const { return exchange_->request(); }
+  const Route* route() const { return route_; }
+  const std::string& request_id() const { return request_id_; }
+  const IdentityPtr& identity() const { return identity_; }
+  const type::v1::Principal& principal() const { return identity_->principal; }
+  bool IsStaff() const { return principal().role() == "admin"; }
+  // The user's tenant, or NOT_FOUND / TENANT_NOT_FOUND. Never 0, which services
+  // take for staff.
+  absl::StatusOr<std::int64_t> Tenant() const;
+  // The same, but 0 for staff, who see every tenant's.
+  absl::StatusOr<std::int64_t> VisibleTenant() const;
+
+  std::string client_address() const;
+  std::string user_agent() const;  // Printable ASCII of at most 512 bytes.
+
+  // The JSON object of the body. UNSUPPORTED_MEDIA_TYPE, or JsonBody's errors.
+  absl::StatusOr<JsonBody> Body() const;
+  absl::StatusOr<Query> Arguments() const { return Query::Parse(request().query); }
+  // The UUID that the path names, in lower case; INVALID_ARGUMENT / ID_INVALID.
+  absl::StatusOr<std::string> PathUuid() const;
+
+  // The first answer wins.
+  void Reply(http::Response response);
+  void ReplyJson(int status, std::string body);
+  void Fail(Problem problem);
+  // `service`: the process that said so; empty: the edge itself.
+  void Fail(const absl::Status& status, const std::string& service = "");
+
+  // Makes one call on behalf of the user, within what is left of the route's
+  // time. `done(absl::StatusOr<Response>)` runs on the worker, and does not run
+  // when the client has left.
+  template <typename Request, typename Response, typename Done>
+  void Call(rpc::Client& client, const rpc::Method<Request, Response>& method,
+            const Request& request, Done done) {
+    auto self = shared_from_this();
+    call_ = client.CallAsync(
+        method, request, NextCallOptions(),
+        [self, done](absl::StatusOr<Response> result) { Continue(self, done, std::move(result)); });
+    if (answered_) call_.reset();
+  }
+
+  // The same where an error is the answer: `done(const Response&)`.
+  template <typename Request, typename Response, typename Done>
+  void CallOrFail(rpc::Client& client, const rpc::Method<Request, Response>& method,
+                  const Request& request, Done done) {
+    Call(client, method, request,
+         [this, done, service = client.name()](const absl::StatusOr<Response>& result) {
+           if (result.ok()) {
+             done(*result);
+           } else {
+             Fail(result.status(), service);
+           }
+         });
+  }
+
+ private:
+  template <typename Done, typename Result>
+  static void Continue(std::shared_ptr<RequestContext> self, Done done, Result result) {
+    RequestContext& context = *self;
+    context.exchange_->Post(
+        [self = std::move(self), done = std::move(done), result = std::move(result)]() mutable {
+          self->call_.reset();
+          if (!self->answered_ && !self->has_left_) done(std::move(result));
+        });
+  }
+
+  rpc::CallOptions NextCallOptions();
+  void Account(int status, std::size_t bytes);
+
+  const Parts& parts_;
+  const std::shared_ptr<http::Exchange> exchange_;
+  const SteadyTime begin_;
+  const std::string request_id_;
+  std::string trace_parent_;  // Made for the first call.
+  const Route* route_ = nullptr;
+  RouteMetrics* metrics_;
+  std::string path_id_;  // Of "{id}", still encoded.
+  IdentityPtr identity_;
+  std::shared_ptr<rpc::CancelHandle> call_;
+  bool answered_ = false;
+  bool has_left_ = false;  // The client.
+};
+
+using Context = std::shared_ptr<RequestContext>;
+
+}  // namespace gatehouse::gateway

@@ -1,0 +1,78 @@
+// The edge's surface as data: one table of all routes, each with who may use it
+// and under what limits. Not the dispatcher (gateway.h), and no route is open
+// that does not say so.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gatehouse/type/v1/passport.pb.h"
+#include "libs/http/router.h"
+
+namespace gatehouse::gateway {
+
+class RequestContext;
+
+enum class Audience {
+  kNobody,      // What a route that forgot to say gets.
+  kPublic,      // Anybody, without credentials.
+  kUser,        // Any live credential that is not narrowed to scopes.
+  kRole,        // A user of the role `requirement`.
+  kPermission,  // A user who holds the permission `requirement`.
+};
+
+// Which bucket a request is counted in.
+enum class Limit {
+  kNone,     // Health.
+  kAddress,  // By client address: whatever takes a password or passkey.
+  kUser,     // By user.
+};
+
+// How long the client waits at most.
+enum class Timeout {
+  kQuick,     // 2 s: answered from memory.
+  kStandard,  // 5 s: one call.
+  kSlow,      // 15 s: password hashing and sagas.
+};
+
+// Calls Reply or Fail of the context in the end, from any thread; never blocks.
+using Handler = std::function<void(const std::shared_ptr<RequestContext>&)>;
+
+struct Route {
+  std::string method;
+  std::string path;  // "/api/jobs/{id}/"
+  Audience audience = Audience::kNobody;
+  std::string requirement = "";  // Role or permission.
+  Limit limit = Limit::kUser;
+  Timeout timeout = Timeout::kStandard;
+  Handler handler = nullptr;
+};
+
+// Build once, then read from any thread.
+class RouteTable {
+ public:
+  // Aborts on a second route of the same method and path.
+  void Add(Route route);
+
+  const std::vector<Route>& routes() const { return routes_; }
+  const http::Router& router() const { return router_; }
+
+  // One line per route, for people.
+  std::string ToText() const;
+
+ private:
+  std::vector<Route> routes_;
+  http::Router router_;
+};
+
+std::chrono::milliseconds DurationOf(Timeout timeout);
+
+// Whether a user may take `route`. A credential narrowed to scopes opens only
+// permission routes whose permission is among them; "admin" and "*" do not
+// narrow.
+bool MayUse(const Route& route, const type::v1::Principal& principal);
+
+}  // namespace gatehouse::gateway

@@ -1,0 +1,185 @@
+#include "services/invitations/invitation_service.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "gatehouse/invitations/v1/invitations.methods.h"
+#include "libs/base/secret.h"
+#include "libs/base/time_text.h"
+#include "libs/base/uuid.h"
+#include "services/invitations/invitation.h"
+#include "services/invitations/invitation_store.h"
+
+namespace gatehouse::invitations {
+namespace {
+
+constexpr int kPageSizeDefault = 50;
+constexpr int kPageSizeMax = 1000;
+constexpr std::size_t kTokenDigestBytes = 32;
+
+v1::Invitation::State ToProto(State state) {
+  switch (state) {
+    case State::kPending:
+      return v1::Invitation::STATE_PENDING;
+    case State::kRedeemed:
+      return v1::Invitation::STATE_REDEEMED;
+    case State::kExpired:
+      return v1::Invitation::STATE_EXPIRED;
+    case State::kRevoked:
+      return v1::Invitation::STATE_REVOKED;
+  }
+  return v1::Invitation::STATE_UNSPECIFIED;
+}
+
+void SetTime(Time time, google::protobuf::Timestamp* timestamp) {
+  const std::int64_t micros = ToMicros(time);
+  timestamp->set_seconds(micros / 1000000);
+  timestamp->set_nanos(static_cast<int>(micros % 1000000) * 1000);
+}
+
+v1::Invitation ToProto(const Invitation& invitation) {
+  v1::Invitation proto;
+  proto.set_id(invitation.id);
+  proto.set_state(ToProto(invitation.state()));
+  proto.set_notes(invitation.notes);
+  proto.set_uses_max(invitation.uses_max);
+  proto.set_uses(invitation.uses);
+  proto.set_tenant_id(invitation.tenant_id);
+  proto.set_email(invitation.email);
+  proto.set_creator_user_id(invitation.creator_user_id);
+  SetTime(invitation.create_time, proto.mutable_create_time());
+  SetTime(invitation.expire_time, proto.mutable_expire_time());
+  return proto;
+}
+
+absl::Status InvalidArgument(const std::string& reason, const std::string& message) {
+  return Error(absl::StatusCode::kInvalidArgument, reason, message);
+}
+
+// One use, or the first answer again. The row's lock orders the redeemers.
+absl::StatusOr<Invitation> Redeem(pg::Tx& tx, const std::string& digest,
+                                  const std::string& redemption_id, const std::string& email) {
+  GH_ASSIGN_OR_RETURN(Invitation invitation, LockByTokenDigest(tx, digest));
+  const absl::Status reused = Error(absl::StatusCode::kAlreadyExists, "REDEMPTION_ID_REUSED",
+                                    "the redemption id has redeemed another invitation");
+  if (std::optional<std::string> redeemed = FindRedemption(tx, redemption_id)) {
+    if (*redeemed != invitation.id) return reused;
+    return invitation;
+  }
+  GH_RETURN_IF_ERROR(invitation.Redeem(email));
+  if (!InsertRedemption(tx, redemption_id, invitation.id)) return reused;
+  SaveUses(tx, invitation);
+  return invitation;
+}
+
+}  // namespace
+
+InvitationService::InvitationService(pg::Database& db)
+    : db_(db), rpc_(v1::InvitationService::kFullName) {
+  const rpc::Policy by_gateway{.callers = {"gateway"}};
+  const rpc::Policy by_auth{.callers = {"auth"}};
+  rpc_.Unary(v1::InvitationService::kCreateInvitation, by_gateway,
+             [this](rpc::Call& call, const v1::CreateInvitationRequest& request) {
+               return CreateInvitation(call, request);
+             });
+  rpc_.Unary(v1::InvitationService::kListInvitations, by_gateway,
+             [this](rpc::Call&, const v1::ListInvitationsRequest& request) {
+               return ListInvitations(request);
+             });
+  rpc_.Unary(v1::InvitationService::kRevokeInvitation, by_gateway,
+             [this](rpc::Call&, const v1::RevokeInvitationRequest& request) {
+               return RevokeInvitation(request);
+             });
+  rpc_.Unary(v1::InvitationService::kRedeemInvitation, by_auth,
+             [this](rpc::Call&, const v1::RedeemInvitationRequest& request) {
+               return RedeemInvitation(request);
+             });
+}
+
+absl::StatusOr<v1::CreateInvitationResponse> InvitationService::CreateInvitation(
+    rpc::Call& call, const v1::CreateInvitationRequest& request) {
+  const Draft draft{.ttl_seconds = request.ttl_seconds(),
+                    .uses_max = request.uses_max() == 0 ? 1 : request.uses_max(),
+                    .notes = request.notes(),
+                    .tenant_id = request.tenant_id(),
+                    .email = request.email(),
+                    .creator_user_id = call.principal().user_id()};
+  GH_RETURN_IF_ERROR(Check(draft));
+  const std::string id = UuidV7();
+  const std::string token = NewToken();
+  GH_ASSIGN_OR_RETURN(Invitation invitation,
+                      db_.Statement([&](pg::Tx& tx) -> absl::StatusOr<Invitation> {
+                        return InsertInvitation(tx, id, Sha256(token), draft);
+                      }));
+  v1::CreateInvitationResponse response;
+  *response.mutable_invitation() = ToProto(invitation);
+  response.set_token(token);
+  return response;
+}
+
+absl::StatusOr<v1::ListInvitationsResponse> InvitationService::ListInvitations(
+    const v1::ListInvitationsRequest& request) {
+  if (request.page_size() < 0) {
+    return InvalidArgument("PAGE_SIZE_INVALID", "page_size must not be negative");
+  }
+  std::optional<Position> after;
+  if (!request.page_token().empty()) {
+    after = DecodePosition(request.page_token());
+    if (!after) return InvalidArgument("PAGE_TOKEN_INVALID", "page_token is not from a page");
+  }
+  const int limit =
+      request.page_size() == 0 ? kPageSizeDefault : std::min(request.page_size(), kPageSizeMax);
+  // One more than asked for shows whether there is a next page.
+  using Page = std::vector<Invitation>;
+  GH_ASSIGN_OR_RETURN(Page page, db_.Read([&](pg::Tx& tx) -> absl::StatusOr<Page> {
+    return invitations::ListInvitations(tx, after, request.pending_only(), limit + 1);
+  }));
+  v1::ListInvitationsResponse response;
+  if (page.size() > static_cast<std::size_t>(limit)) {
+    page.resize(limit);
+    response.set_next_page_token(EncodePosition({page.back().create_time, page.back().id}));
+  }
+  for (const Invitation& invitation : page) *response.add_invitations() = ToProto(invitation);
+  return response;
+}
+
+absl::StatusOr<v1::Invitation> InvitationService::RevokeInvitation(
+    const v1::RevokeInvitationRequest& request) {
+  if (!IsUuid(request.id())) {
+    return Error(absl::StatusCode::kNotFound, "INVITATION_NOT_FOUND",
+                 "there is no such invitation");
+  }
+  const auto revoke = [&] {
+    return db_.InTransaction([&](pg::Tx& tx) -> absl::StatusOr<Invitation> {
+      GH_ASSIGN_OR_RETURN(Invitation found, LockById(tx, request.id()));
+      if (found.Revoke()) SaveRevocation(tx, found);
+      return found;
+    });
+  };
+  GH_ASSIGN_OR_RETURN(const Invitation invitation, pg::RepeatInDoubt(revoke));
+  return ToProto(invitation);
+}
+
+absl::StatusOr<v1::RedeemInvitationResponse> InvitationService::RedeemInvitation(
+    const v1::RedeemInvitationRequest& request) {
+  if (request.token_digest().size() != kTokenDigestBytes) {
+    return InvalidArgument("TOKEN_DIGEST_INVALID", "token_digest must have 32 bytes");
+  }
+  if (!IsUuid(request.redemption_id())) {
+    return InvalidArgument("REDEMPTION_ID_INVALID", "redemption_id must be a UUID");
+  }
+  const auto redeem = [&] {
+    return db_.InTransaction([&](pg::Tx& tx) {
+      return Redeem(tx, request.token_digest(), request.redemption_id(), request.email());
+    });
+  };
+  GH_ASSIGN_OR_RETURN(const Invitation invitation, pg::RepeatInDoubt(redeem));
+  v1::RedeemInvitationResponse response;
+  response.set_invitation_id(invitation.id);
+  response.set_tenant_id(invitation.tenant_id);
+  return response;
+}
+
+}  // namespace gatehouse::invitations
