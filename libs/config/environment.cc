@@ -107,7 +107,8 @@ std::optional<std::string> Environment::Get(const std::string& name, bool secret
       std::string why;
       std::optional<std::string> text = ReadFile(*path, &why);
       if (!text.has_value()) {
-        problems->push_back(file_name + ": cannot read " + *path + ": " + why);
+        problems->push_back(std::string(file_name).append(": cannot read ").append(*path) + ": " +
+                            why);
         return std::nullopt;
       }
       while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();

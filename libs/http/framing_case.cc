@@ -12,6 +12,7 @@ constexpr std::size_t kCutBytesMax = 400;
 
 std::vector<int> StatusesOf(const std::vector<Received>& all) {
   std::vector<int> statuses;
+  statuses.reserve(all.size());
   for (const Received& one : all) statuses.push_back(one.status);
   return statuses;
 }

@@ -59,7 +59,8 @@ void Knock(std::string host, int port) {
     return;
   }
   const UniqueFd socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ::connect(socket.get(), found->ai_addr, found->ai_addrlen);
+  // Only to wake the listener: one that has ended refuses, and that is well.
+  (void)::connect(socket.get(), found->ai_addr, found->ai_addrlen);
   ::freeaddrinfo(found);
 }
 

@@ -73,7 +73,7 @@ absl::StatusOr<std::int64_t> VerifyIn(Tx& tx, const Chain& chain) {
 
 absl::StatusOr<int> Seal(Database& db, const Chain& chain, int rows_max) {
   Head head;
-  const absl::StatusOr<int> sealed = RepeatInDoubt([&] {
+  absl::StatusOr<int> sealed = RepeatInDoubt([&] {
     return db.InTransaction([&](Tx& tx) -> absl::StatusOr<int> {
       if (!tx.exec_params1(kTryLock, chain.table + ".seal")[0].as<bool>()) return 0;
       head = ReadHead(tx, chain.table);

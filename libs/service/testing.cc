@@ -58,7 +58,8 @@ Sample::Sample(const std::string& directory, const std::vector<std::string>& arg
   std::vector<std::string> words = {SERVICE_SAMPLE};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> variables;
-  for (const auto& [name, value] : environment) variables.push_back(name + '=' + value);
+  for (const auto& [name, value] : environment)
+    variables.push_back(std::string(name).append("=").append(value));
   if (ready) variables.push_back("READY_FD=" + std::to_string(kReadyFd));
   const std::vector<char*> argv = Pointers(&words);
   const std::vector<char*> envp = Pointers(&variables);
@@ -153,7 +154,7 @@ SampleTest::Result SampleTest::RunSample(const std::vector<std::string>& argumen
 }
 
 std::string SampleTest::Write(const std::string& name, const std::string& text) const {
-  const std::string path = directory_ + "/" + name;
+  std::string path = directory_ + "/" + name;
   std::ofstream(path, std::ios::binary) << text;
   return path;
 }

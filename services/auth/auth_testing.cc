@@ -66,7 +66,7 @@ absl::StatusOr<std::int64_t> FakeRedeemer::Redeem(const Signup& signup) {
     faults_before_.pop_front();
     return fault;
   }
-  const absl::StatusOr<std::int64_t> tenant_id = RedeemLocked(signup);
+  absl::StatusOr<std::int64_t> tenant_id = RedeemLocked(signup);
   if (!faults_after_.empty()) {
     const absl::Status fault = faults_after_.front();
     faults_after_.pop_front();
@@ -114,7 +114,7 @@ AuthDatabase::AuthDatabase() : database_(TheDatabase()) {
 }
 
 std::string AuthDatabase::AddUser(const std::string& username, const std::string& role) {
-  const std::string id = UuidV7();
+  std::string id = UuidV7();
   const absl::Status status = db().InTransaction([&](pg::Tx& tx) -> absl::Status {
     const std::optional<Tenant> tenant = InsertTenant(tx, username, username);
     if (!tenant) return absl::InternalError("the tenant exists");

@@ -53,6 +53,7 @@ bool IsLike(const std::string& password, const std::string& name) {
 
 bool IsGuessable(const std::string& password, const std::vector<std::string>& names) {
   std::vector<const char*> words;
+  words.reserve(names.size() + 1);
   for (const std::string& name : names) words.push_back(name.c_str());
   words.push_back(nullptr);
   return ZxcvbnMatch(password.c_str(), words.data(), nullptr) < kGuessBitsMin;

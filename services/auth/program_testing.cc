@@ -99,7 +99,10 @@ ProgramRun::ProgramRun(ProgramWorld& world, const std::vector<std::string>& argu
   std::vector<std::string> words = {AUTH_PROGRAM};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> settings;
-  for (const auto& [name, value] : environment) settings.push_back(name + "=" + value);
+  settings.reserve(environment.size());
+  for (const auto& [name, value] : environment) {
+    settings.push_back(std::string(name).append("=").append(value));
+  }
   std::vector<char*> argv, envp;
   for (std::string& word : words) argv.push_back(word.data());
   for (std::string& setting : settings) envp.push_back(setting.data());

@@ -143,6 +143,7 @@ void BillingTest::ExpectBooksRight() {
 void Together(int count, const std::function<void(int)>& work) {
   std::latch start(count);
   std::vector<std::thread> threads;
+  threads.reserve(count);
   for (int i = 0; i < count; ++i) {
     threads.emplace_back([&, i] {
       start.arrive_and_wait();

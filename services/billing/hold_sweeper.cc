@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 
 absl::StatusOr<bool> ExpireOneHold(pg::Database& db) {
   // Nobody waits for the answer: one that is in doubt is looked for again.
-  const absl::StatusOr<bool> expired = db.InTransaction([](pg::Tx& tx) -> absl::StatusOr<bool> {
+  absl::StatusOr<bool> expired = db.InTransaction([](pg::Tx& tx) -> absl::StatusOr<bool> {
     std::optional<LockedHold> locked = LockOverdueHold(tx);
     if (!locked) return false;
     locked->hold.ExpireAt(locked->now, &locked->account);

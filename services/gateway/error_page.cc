@@ -89,7 +89,7 @@ int HttpStatus(const absl::Status& status, const std::string& reason, bool inner
 std::string CauseOf(const std::string& reason, const std::string& service) {
   constexpr std::string_view kEnding = "_UNAVAILABLE";
   if (!std::string_view(reason).ends_with(kEnding)) return service;
-  const std::string named = AsciiLower(reason.substr(0, reason.size() - kEnding.size()));
+  std::string named = AsciiLower(reason.substr(0, reason.size() - kEnding.size()));
   for (const char* known : {"auth", "invitations", "billing", "jobs"}) {
     if (named == known) return named;
   }

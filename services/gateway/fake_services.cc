@@ -151,7 +151,7 @@ void FakeServices::SetServing(const std::string& service, bool serving) {
 
 std::string FakeServices::AddToken(const std::string& role,
                                    const std::vector<std::string>& permissions) {
-  const std::string token = token::NewApiToken("ght");
+  std::string token = token::NewApiToken("ght");
   auth::v1::LookupTokenResponse answer;
   answer.set_token_id(UuidV7());
   type::v1::Principal& principal = *answer.mutable_principal();
