@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "libs/base/secret.h"
-#include "libs/base/time_text.h"
+#include "libs/rpc/timestamp.h"
 #include "libs/token/cache.h"
 
 namespace gatehouse::rpc {
@@ -68,9 +68,7 @@ std::string PassportIssuer::Issue(const std::string& audience,
   passport.set_issuer(issuer_);
   passport.set_audience(audience);
   *passport.mutable_principal() = principal;
-  const std::int64_t expire_micros = ToMicros(now + kLife);
-  passport.mutable_expire_time()->set_seconds(expire_micros / 1'000'000);
-  passport.mutable_expire_time()->set_nanos(static_cast<int>(expire_micros % 1'000'000) * 1000);
+  *passport.mutable_expire_time() = ToTimestamp(now + kLife);
   type::v1::SignedPassport wire;
   wire.set_passport(passport.SerializeAsString());
   wire.set_signature(key_.Sign(SignedBytes(wire.passport())));
@@ -146,7 +144,9 @@ absl::StatusOr<std::map<std::string, std::string>> ReadKeyList(const std::string
     if (!key || key->size() != kPublicKeySize) {
       return problem(where + "the key is not 32 bytes of base64url");
     }
-    if (!keys.emplace(name, *key).second) return problem(where + "a second key of " + name);
+    if (!keys.emplace(name, *key).second) {
+      return problem(std::string(where).append("a second key of ").append(name));
+    }
   }
   if (file.bad()) return problem("cannot be read");
   return keys;

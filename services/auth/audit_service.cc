@@ -1,14 +1,14 @@
 #include "services/auth/audit_service.h"
 
-#include <algorithm>
 #include <optional>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "gatehouse/auth/v1/audit.methods.h"
-#include "libs/base/time_text.h"
 #include "libs/base/uuid.h"
 #include "libs/log/log.h"
+#include "libs/rpc/page.h"
+#include "libs/rpc/timestamp.h"
 #include "services/auth/audit.h"
 #include "services/auth/audit_store.h"
 
@@ -35,7 +35,7 @@ absl::StatusOr<AuditEvent> FromProto(const v1::AuditEvent& proto) {
         time.nanos() > 999999999) {
       return InvalidArgument("AUDIT_EVENT_INVALID", "event_time is out of range");
     }
-    event.event_time = FromMicros(time.seconds() * 1000000 + time.nanos() / 1000);
+    event.event_time = rpc::FromTimestamp(time);
   }
   event.actor_user_id = absl::AsciiStrToLower(proto.actor_user_id());
   event.actor_username = proto.actor_username();
@@ -52,11 +52,9 @@ absl::StatusOr<AuditEvent> FromProto(const v1::AuditEvent& proto) {
 }
 
 void ToProto(const AuditEvent& event, v1::AuditEvent& proto) {
-  const std::int64_t micros = ToMicros(event.event_time);
   proto.set_id(event.id);
   proto.set_type(event.type);
-  proto.mutable_event_time()->set_seconds(micros / 1000000);
-  proto.mutable_event_time()->set_nanos(static_cast<int>(micros % 1000000) * 1000);
+  *proto.mutable_event_time() = rpc::ToTimestamp(event.event_time);
   proto.set_actor_user_id(event.actor_user_id);
   proto.set_actor_username(event.actor_username);
   proto.set_target(event.target);
@@ -104,17 +102,11 @@ absl::StatusOr<v1::AppendAuditResponse> AuditService::AppendAudit(
 
 absl::StatusOr<v1::ListAuditEventsResponse> AuditService::ListAuditEvents(
     const v1::ListAuditEventsRequest& request) {
-  if (request.page_size() < 0) {
-    return InvalidArgument("PAGE_SIZE_INVALID", "page_size must not be negative");
-  }
+  GH_ASSIGN_OR_RETURN(const int limit,
+                      rpc::PageLimit(request.page_size(), kPageSizeDefault, kPageSizeMax));
   GH_ASSIGN_OR_RETURN(const AuditFilter filter, FilterOf(request));
-  std::optional<AuditPosition> after;
-  if (!request.page_token().empty()) {
-    after = DecodePosition(request.page_token());
-    if (!after) return InvalidArgument("PAGE_TOKEN_INVALID", "page_token is not from a page");
-  }
-  const int limit =
-      request.page_size() == 0 ? kPageSizeDefault : std::min(request.page_size(), kPageSizeMax);
+  GH_ASSIGN_OR_RETURN(const std::optional<rpc::PagePosition> after,
+                      rpc::ParsePageToken(request.page_token()));
   // One more than asked for shows whether there is a next page.
   using Page = std::vector<AuditEvent>;
   GH_ASSIGN_OR_RETURN(Page page, db_.Read([&](pg::Tx& tx) -> absl::StatusOr<Page> {
@@ -123,7 +115,7 @@ absl::StatusOr<v1::ListAuditEventsResponse> AuditService::ListAuditEvents(
   v1::ListAuditEventsResponse response;
   if (page.size() > static_cast<std::size_t>(limit)) {
     page.resize(limit);
-    response.set_next_page_token(EncodePosition({page.back().event_time, page.back().id}));
+    response.set_next_page_token(rpc::PageToken({page.back().event_time, page.back().id}));
   }
   for (const AuditEvent& event : page) ToProto(event, *response.add_events());
   return response;

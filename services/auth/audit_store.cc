@@ -1,10 +1,7 @@
 #include "services/auth/audit_store.h"
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/secret.h"
 #include "libs/base/time_text.h"
-#include "libs/base/uuid.h"
 
 namespace gatehouse::auth {
 namespace {
@@ -52,24 +49,8 @@ void AppendEvent(pg::Tx& tx, const AuditEvent& event) {
                  event.details_json);
 }
 
-std::string EncodePosition(const AuditPosition& position) {
-  return Base64UrlEncode(absl::StrCat(ToMicros(position.event_time), "/", position.id));
-}
-
-std::optional<AuditPosition> DecodePosition(const std::string& text) {
-  const std::optional<std::string> plain = Base64UrlDecode(text);
-  if (!plain) return std::nullopt;
-  const std::size_t slash = plain->find('/');
-  if (slash == std::string::npos) return std::nullopt;
-  std::int64_t micros = 0;
-  if (!absl::SimpleAtoi(plain->substr(0, slash), &micros)) return std::nullopt;
-  AuditPosition position{FromMicros(micros), plain->substr(slash + 1)};
-  if (!IsUuid(position.id)) return std::nullopt;
-  return position;
-}
-
 std::vector<AuditEvent> ListEvents(pg::Tx& tx, const AuditFilter& filter,
-                                   const std::optional<AuditPosition>& after, int limit) {
+                                   const std::optional<rpc::PagePosition>& after, int limit) {
   static constexpr char kWhere[] = R"(
   FROM auth.audit_events e
   WHERE ($1 = '' OR e.actor_user_id = nullif($1, '')::uuid OR e.target = 'user/' || $1)
@@ -82,7 +63,7 @@ std::vector<AuditEvent> ListEvents(pg::Tx& tx, const AuditFilter& filter,
                    ", e.actor_user_id, e.actor_username, e.target, e.tenant_id, e.client_address,"
                    " e.user_agent, e.request_id, e.success, e.reason, e.details",
                    kWhere);
-  const std::string micros = after ? absl::StrCat(ToMicros(after->event_time)) : "";
+  const std::string micros = after ? absl::StrCat(ToMicros(after->time)) : "";
   const pqxx::result rows =
       tx.exec_params(select, filter.user_id, filter.type, after ? micros.c_str() : nullptr,
                      after ? after->id.c_str() : nullptr, limit);

@@ -1,25 +1,15 @@
 #include "services/auth/auth_proto.h"
 
-#include "libs/base/time_text.h"
+#include "libs/rpc/timestamp.h"
 
 namespace gatehouse::auth {
-namespace {
-
-void SetTime(Time time, google::protobuf::Timestamp* timestamp) {
-  const std::int64_t micros = ToMicros(time);
-  timestamp->set_seconds(micros / 1000000);
-  timestamp->set_nanos(static_cast<int>(micros % 1000000) * 1000);
-}
-
-}  // namespace
-
 v1::Tenant ToProto(const Tenant& tenant) {
   v1::Tenant proto;
   proto.set_id(tenant.id);
   proto.set_client_id(tenant.client_id);
   proto.set_name(tenant.name);
   proto.set_tier(tenant.tier);
-  SetTime(tenant.create_time, proto.mutable_create_time());
+  *proto.mutable_create_time() = rpc::ToTimestamp(tenant.create_time);
   return proto;
 }
 
@@ -38,8 +28,8 @@ v1::User ToProto(const User& user) {
   proto.set_last_name(user.last_name);
   proto.set_settings_json(user.settings_json);
   proto.set_profile_number(user.profile_number);
-  SetTime(user.create_time, proto.mutable_create_time());
-  SetTime(user.update_time, proto.mutable_update_time());
+  *proto.mutable_create_time() = rpc::ToTimestamp(user.create_time);
+  *proto.mutable_update_time() = rpc::ToTimestamp(user.update_time);
   return proto;
 }
 
@@ -57,7 +47,7 @@ v1::LookupTokenResponse ToProto(const TokenRow& token) {
   principal.set_tier(token.tier);
   principal.set_email(token.email);
   proto.set_epoch(token.epoch);
-  if (token.expire_time) SetTime(*token.expire_time, proto.mutable_expire_time());
+  if (token.expire_time) *proto.mutable_expire_time() = rpc::ToTimestamp(*token.expire_time);
   proto.set_rate_limit_per_second(token.rate_limit_per_second);
   proto.set_rate_limit_burst(token.rate_limit_burst);
   proto.set_control_sequence(token.control_sequence);

@@ -1,6 +1,6 @@
 #include "services/billing/messages.h"
 
-#include "libs/base/time_text.h"
+#include "libs/rpc/timestamp.h"
 #include "services/billing/money.h"
 
 namespace gatehouse::billing {
@@ -34,14 +34,6 @@ v1::Hold::State ToProto(HoldState state) {
   return v1::Hold::STATE_UNSPECIFIED;
 }
 
-google::protobuf::Timestamp ToTimestamp(Time time) {
-  const std::int64_t micros = ToMicros(time);
-  google::protobuf::Timestamp timestamp;
-  timestamp.set_seconds(micros / 1000000);
-  timestamp.set_nanos(static_cast<int>(micros % 1000000) * 1000);
-  return timestamp;
-}
-
 }  // namespace
 
 type::v1::Money ToMoney(std::int64_t amount_nanos) {
@@ -70,7 +62,7 @@ v1::Hold ToProto(const Hold& hold) {
   proto.set_state(ToProto(hold.state));
   *proto.mutable_held() = ToMoney(hold.held_nanos);
   *proto.mutable_captured() = ToMoney(hold.captured_nanos);
-  *proto.mutable_expire_time() = ToTimestamp(hold.expire_time);
+  *proto.mutable_expire_time() = rpc::ToTimestamp(hold.expire_time);
   *proto.mutable_estimate() = ToMoney(hold.estimate_nanos);
   if (hold.decision.warned) proto.add_warnings(hold.decision.reason);
   return proto;
@@ -84,7 +76,7 @@ v1::LedgerEntry ToProto(const LedgerEntry& entry) {
   *proto.mutable_balance_after() = ToMoney(entry.balance_after_nanos);
   proto.set_notes(entry.notes);
   proto.set_job_id(entry.job_id);
-  *proto.mutable_create_time() = ToTimestamp(entry.create_time);
+  *proto.mutable_create_time() = rpc::ToTimestamp(entry.create_time);
   return proto;
 }
 

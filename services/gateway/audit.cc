@@ -3,6 +3,7 @@
 #include "gatehouse/auth/v1/audit.methods.h"
 #include "libs/base/uuid.h"
 #include "libs/log/log.h"
+#include "libs/rpc/timestamp.h"
 
 namespace gatehouse::gateway {
 
@@ -11,7 +12,7 @@ auth::v1::AuditEvent MakeAuditEvent(const RequestContext& context, const std::st
   auth::v1::AuditEvent event;
   event.set_id(UuidV7());
   event.set_type(type);
-  ToProto(context.parts().clock.Now(), event.mutable_event_time());
+  *event.mutable_event_time() = rpc::ToTimestamp(context.parts().clock.Now());
   event.set_actor_user_id(context.principal().user_id());
   event.set_actor_username(context.principal().username());
   event.set_target(target);

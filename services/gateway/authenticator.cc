@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "libs/rpc/timestamp.h"
 #include "libs/token/api_token.h"
-#include "services/gateway/json_writer.h"
 
 namespace gatehouse::gateway {
 
@@ -40,7 +40,7 @@ absl::StatusOr<IdentityPtr> Authenticator::Accept(const std::string& digest,
   identity->principal = answer.principal();
   identity->epoch = answer.epoch();
   identity->sequence = answer.control_sequence();
-  if (answer.has_expire_time()) identity->expire_time = FromProto(answer.expire_time());
+  if (answer.has_expire_time()) identity->expire_time = rpc::FromTimestamp(answer.expire_time());
   if (identity->expire_time <= now) return Refuse(digest);
 
   // Read before the judgement: an answer from ahead of what has been heard could

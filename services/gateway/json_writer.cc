@@ -1,6 +1,7 @@
 #include "services/gateway/json_writer.h"
 
 #include "libs/base/time_text.h"
+#include "libs/rpc/timestamp.h"
 
 namespace gatehouse::gateway {
 namespace {
@@ -98,19 +99,7 @@ JsonWriter& JsonWriter::RawOrNull(std::string_view key, std::string_view json) {
 JsonWriter& JsonWriter::TimeField(std::string_view key, bool present,
                                   const google::protobuf::Timestamp& time) {
   if (!present) return NullField(key);
-  return Field(key, FormatTime(FromProto(time)));
-}
-
-Time FromProto(const google::protobuf::Timestamp& time) {
-  return FromMicros(time.seconds() * 1000000 + time.nanos() / 1000);
-}
-
-void ToProto(Time time, google::protobuf::Timestamp* out) {
-  const std::int64_t micros = ToMicros(time);
-  std::int64_t seconds = micros / 1000000;
-  if (micros % 1000000 < 0) --seconds;
-  out->set_seconds(seconds);
-  out->set_nanos(static_cast<std::int32_t>((micros - seconds * 1000000) * 1000));
+  return Field(key, FormatTime(rpc::FromTimestamp(time)));
 }
 
 }  // namespace gatehouse::gateway

@@ -63,7 +63,4 @@ class JsonWriter {
   std::string out_;
 };
 
-Time FromProto(const google::protobuf::Timestamp& time);
-void ToProto(Time time, google::protobuf::Timestamp* out);
-
 }  // namespace gatehouse::gateway

@@ -1,3 +1,4 @@
+#include "libs/base/time_text.h"
 #include "libs/service/commands.h"
 #include "services/gateway/health.h"
 #include "services/gateway/request_context.h"
@@ -21,18 +22,15 @@ void GetHealth(const Context& context) {
   const std::vector<PartHealth> parts = context->parts().health.Parts();
   const bool fresh = IsControlFresh(*context);
   const Health health = Judge(parts, fresh);
-  google::protobuf::Timestamp now;
-  ToProto(context->parts().clock.Now(), &now);
   JsonWriter json;
   json.BeginObject().Field("status", HealthText(health)).Field("service", "gatehouse");
-  json.TimeField("timestamp", true, now).Key("services").BeginObject();
+  json.Field("timestamp", FormatTime(context->parts().clock.Now())).Key("services").BeginObject();
   WriteStatus(json, "gateway", fresh ? "healthy" : "degraded");
   for (const PartHealth& part : parts) {
-    google::protobuf::Timestamp checked;
-    ToProto(part.check_time, &checked);
     json.Key(part.name).BeginObject();
     json.Field("status", part.is_serving ? "healthy" : "unhealthy");
-    json.TimeField("checked_at", part.check_time != Time(), checked).EndObject();
+    json.TextOrNull("checked_at", part.check_time == Time() ? "" : FormatTime(part.check_time));
+    json.EndObject();
   }
   WriteStatus(json, "database", IsDatabaseUp(parts) ? "healthy" : "unhealthy");
   WriteStatus(json, "redis", kAbsent);

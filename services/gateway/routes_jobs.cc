@@ -1,4 +1,5 @@
 #include "gatehouse/jobs/v1/job.methods.h"
+#include "libs/rpc/timestamp.h"
 #include "services/gateway/cents.h"
 #include "services/gateway/request_context.h"
 #include "services/gateway/routes.h"
@@ -68,7 +69,7 @@ absl::StatusOr<jobs::v1::SubmitJobRequest> ReadSubmit(const RequestContext& cont
   const auto priority = body.Int("priority", 0, 9);
   if (priority) request.set_priority(static_cast<int>(*priority));
   const auto run_time = body.DateTime("run_at");
-  if (run_time) ToProto(*run_time, request.mutable_run_time());
+  if (run_time) *request.mutable_run_time() = rpc::ToTimestamp(*run_time);
   request.set_attempts_max(static_cast<int>(body.Int("max_attempts", 1, 25).value_or(0)));
   request.set_unique_key(body.Text("unique_key", 255).value_or(""));
   GH_RETURN_IF_ERROR(body.Finish());

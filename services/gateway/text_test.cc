@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <map>
 
-#include "libs/base/time_text.h"
 #include "services/gateway/cents.h"
 #include "services/gateway/client_address.h"
 #include "services/gateway/json_writer.h"
@@ -34,14 +33,6 @@ TEST(JsonWriterTest, WritesTheLeastAndGreatestIntegers) {
   JsonWriter json;
   json.BeginObject().Field("a", INT64_MIN).Field("b", INT64_MAX).EndObject();
   EXPECT_EQ(json.Take(), R"({"a":-9223372036854775808,"b":9223372036854775807})");
-}
-
-TEST(JsonWriterTest, TimesBeforeTheEpochKeepTheirMicroseconds) {
-  google::protobuf::Timestamp time;
-  ToProto(FromMicros(-1), &time);
-  EXPECT_EQ(time.seconds(), -1);
-  EXPECT_EQ(time.nanos(), 999999000);
-  EXPECT_EQ(ToMicros(FromProto(time)), -1);
 }
 
 TEST(CentsTest, BalancesAreRoundedDownAndRequirementsUp) {

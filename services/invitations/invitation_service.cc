@@ -1,14 +1,14 @@
 #include "services/invitations/invitation_service.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "gatehouse/invitations/v1/invitations.methods.h"
 #include "libs/base/secret.h"
-#include "libs/base/time_text.h"
 #include "libs/base/uuid.h"
+#include "libs/rpc/page.h"
+#include "libs/rpc/timestamp.h"
 #include "services/invitations/invitation.h"
 #include "services/invitations/invitation_store.h"
 
@@ -33,12 +33,6 @@ v1::Invitation::State ToProto(State state) {
   return v1::Invitation::STATE_UNSPECIFIED;
 }
 
-void SetTime(Time time, google::protobuf::Timestamp* timestamp) {
-  const std::int64_t micros = ToMicros(time);
-  timestamp->set_seconds(micros / 1000000);
-  timestamp->set_nanos(static_cast<int>(micros % 1000000) * 1000);
-}
-
 v1::Invitation ToProto(const Invitation& invitation) {
   v1::Invitation proto;
   proto.set_id(invitation.id);
@@ -49,8 +43,8 @@ v1::Invitation ToProto(const Invitation& invitation) {
   proto.set_tenant_id(invitation.tenant_id);
   proto.set_email(invitation.email);
   proto.set_creator_user_id(invitation.creator_user_id);
-  SetTime(invitation.create_time, proto.mutable_create_time());
-  SetTime(invitation.expire_time, proto.mutable_expire_time());
+  *proto.mutable_create_time() = rpc::ToTimestamp(invitation.create_time);
+  *proto.mutable_expire_time() = rpc::ToTimestamp(invitation.expire_time);
   return proto;
 }
 
@@ -121,16 +115,10 @@ absl::StatusOr<v1::CreateInvitationResponse> InvitationService::CreateInvitation
 
 absl::StatusOr<v1::ListInvitationsResponse> InvitationService::ListInvitations(
     const v1::ListInvitationsRequest& request) {
-  if (request.page_size() < 0) {
-    return InvalidArgument("PAGE_SIZE_INVALID", "page_size must not be negative");
-  }
-  std::optional<Position> after;
-  if (!request.page_token().empty()) {
-    after = DecodePosition(request.page_token());
-    if (!after) return InvalidArgument("PAGE_TOKEN_INVALID", "page_token is not from a page");
-  }
-  const int limit =
-      request.page_size() == 0 ? kPageSizeDefault : std::min(request.page_size(), kPageSizeMax);
+  GH_ASSIGN_OR_RETURN(const int limit,
+                      rpc::PageLimit(request.page_size(), kPageSizeDefault, kPageSizeMax));
+  GH_ASSIGN_OR_RETURN(const std::optional<rpc::PagePosition> after,
+                      rpc::ParsePageToken(request.page_token()));
   // One more than asked for shows whether there is a next page.
   using Page = std::vector<Invitation>;
   GH_ASSIGN_OR_RETURN(Page page, db_.Read([&](pg::Tx& tx) -> absl::StatusOr<Page> {
@@ -139,7 +127,7 @@ absl::StatusOr<v1::ListInvitationsResponse> InvitationService::ListInvitations(
   v1::ListInvitationsResponse response;
   if (page.size() > static_cast<std::size_t>(limit)) {
     page.resize(limit);
-    response.set_next_page_token(EncodePosition({page.back().create_time, page.back().id}));
+    response.set_next_page_token(rpc::PageToken({page.back().create_time, page.back().id}));
   }
   for (const Invitation& invitation : page) *response.add_invitations() = ToProto(invitation);
   return response;

@@ -1,10 +1,7 @@
 #include "services/invitations/invitation_store.h"
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "libs/base/secret.h"
 #include "libs/base/time_text.h"
-#include "libs/base/uuid.h"
 
 namespace gatehouse::invitations {
 namespace {
@@ -37,22 +34,6 @@ absl::Status NotFound() {
 }
 
 }  // namespace
-
-std::string EncodePosition(const Position& position) {
-  return Base64UrlEncode(absl::StrCat(ToMicros(position.create_time), "/", position.id));
-}
-
-std::optional<Position> DecodePosition(const std::string& text) {
-  const std::optional<std::string> plain = Base64UrlDecode(text);
-  if (!plain) return std::nullopt;
-  const std::size_t slash = plain->find('/');
-  if (slash == std::string::npos) return std::nullopt;
-  std::int64_t micros = 0;
-  if (!absl::SimpleAtoi(plain->substr(0, slash), &micros)) return std::nullopt;
-  Position position{FromMicros(micros), plain->substr(slash + 1)};
-  if (!IsUuid(position.id)) return std::nullopt;
-  return position;
-}
 
 Invitation InsertInvitation(pg::Tx& tx, const std::string& id, const std::string& token_digest,
                             const Draft& draft) {
@@ -108,7 +89,7 @@ bool InsertRedemption(pg::Tx& tx, const std::string& redemption_id,
   return tx.exec_params(kInsert, redemption_id, invitation_id).affected_rows() == 1;
 }
 
-std::vector<Invitation> ListInvitations(pg::Tx& tx, const std::optional<Position>& after,
+std::vector<Invitation> ListInvitations(pg::Tx& tx, const std::optional<rpc::PagePosition>& after,
                                         bool pending_only, int limit) {
   static constexpr char kWhere[] = R"(
   FROM invitations.invitations
@@ -116,7 +97,7 @@ std::vector<Invitation> ListInvitations(pg::Tx& tx, const std::optional<Position
          OR (create_time, id) < (to_timestamp($1::bigint / 1000000.0), $2::uuid))
     AND (NOT $3 OR (revoke_time IS NULL AND uses < uses_max AND expire_time > now()))
   ORDER BY create_time DESC, id DESC LIMIT $4)";
-  const std::string micros = after ? absl::StrCat(ToMicros(after->create_time)) : "";
+  const std::string micros = after ? absl::StrCat(ToMicros(after->time)) : "";
   const pqxx::result rows =
       tx.exec_params("SELECT " + Columns() + kWhere, after ? micros.c_str() : nullptr,
                      after ? after->id.c_str() : nullptr, pending_only, limit);

@@ -7,17 +7,10 @@
 #include <vector>
 
 #include "libs/pg/database.h"
+#include "libs/rpc/page.h"
 #include "services/invitations/invitation.h"
 
 namespace gatehouse::invitations {
-
-// A position in the list, newest first; opaque text outside.
-struct Position {
-  Time create_time;
-  std::string id;
-};
-std::string EncodePosition(const Position& position);
-std::optional<Position> DecodePosition(const std::string& text);
 
 // Stores a new invitation and returns it as stored. `id` is a fresh UUID.
 Invitation InsertInvitation(pg::Tx& tx, const std::string& id, const std::string& token_digest,
@@ -38,7 +31,7 @@ bool InsertRedemption(pg::Tx& tx, const std::string& redemption_id,
                       const std::string& invitation_id);
 
 // Up to `limit` invitations after `after`, newest first.
-std::vector<Invitation> ListInvitations(pg::Tx& tx, const std::optional<Position>& after,
+std::vector<Invitation> ListInvitations(pg::Tx& tx, const std::optional<rpc::PagePosition>& after,
                                         bool pending_only, int limit);
 
 }  // namespace gatehouse::invitations

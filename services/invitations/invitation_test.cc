@@ -4,8 +4,6 @@
 
 #include <set>
 
-#include "services/invitations/invitation_store.h"
-
 namespace gatehouse::invitations {
 namespace {
 
@@ -102,18 +100,6 @@ TEST(TokenTest, IsThirtyTwoCharactersOfBase64UrlAndNew) {
                                       "0123456789-_"),
               std::string::npos);
     EXPECT_TRUE(seen.insert(token).second);
-  }
-}
-
-TEST(PositionTest, SurvivesItsTextAndRefusesOthers) {
-  const Position position{kNow + std::chrono::microseconds(7),
-                          "0198c0de-0000-7000-8000-000000000001"};
-  const std::optional<Position> back = DecodePosition(EncodePosition(position));
-  ASSERT_TRUE(back);
-  EXPECT_EQ(back->create_time, position.create_time);
-  EXPECT_EQ(back->id, position.id);
-  for (const char* text : {"", "x", "MTIz", "MTIzL3g", "====", "abc/def"}) {
-    EXPECT_FALSE(DecodePosition(text)) << text;
   }
 }
 

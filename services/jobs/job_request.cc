@@ -1,11 +1,10 @@
 #include "services/jobs/job_request.h"
 
-#include <charconv>
 #include <cstdlib>
 
 #include "libs/base/secret.h"
-#include "libs/base/time_text.h"
 #include "libs/base/uuid.h"
+#include "libs/rpc/timestamp.h"
 
 namespace gatehouse::jobs {
 namespace {
@@ -46,14 +45,6 @@ absl::Status CheckFields(const v1::SubmitJobRequest& request) {
   return CheckKey("unique_key", request.unique_key());
 }
 
-google::protobuf::Timestamp ToTimestamp(Time time) {
-  const std::int64_t micros = ToMicros(time);
-  google::protobuf::Timestamp timestamp;
-  timestamp.set_seconds(micros / 1000000);
-  timestamp.set_nanos(static_cast<int>(micros % 1000000) * 1000);
-  return timestamp;
-}
-
 v1::Job::State ToProto(State state) {
   switch (state) {
     case State::kQueued:
@@ -83,10 +74,7 @@ absl::StatusOr<NewJob> CheckSubmit(const v1::SubmitJobRequest& request, const Jo
   job.payload = request.payload_json();
   if (request.has_priority()) job.priority = request.priority();
   if (request.attempts_max() > 0) job.attempts_max = request.attempts_max();
-  if (request.has_run_time()) {
-    job.run_time =
-        FromMicros(request.run_time().seconds() * 1000000 + request.run_time().nanos() / 1000);
-  }
+  if (request.has_run_time()) job.run_time = rpc::FromTimestamp(request.run_time());
   job.idempotency_key = request.idempotency_key();
   job.unique_key = request.unique_key();
   job.id = JobId(job.tenant_id, job.idempotency_key, now);
@@ -101,32 +89,6 @@ absl::Status CheckTenant(const type::v1::Principal& principal, std::int64_t tena
   if (allowed && tenant_id >= 0) return absl::OkStatus();
   return Error(absl::StatusCode::kPermissionDenied, "TENANT_FORBIDDEN",
                "only staff may name another tenant");
-}
-
-absl::StatusOr<int> CheckPageSize(int page_size, int fallback, int max) {
-  if (page_size < 0) return Invalid("page_size", "must not be negative");
-  if (page_size == 0) return fallback;
-  return std::min(page_size, max);
-}
-
-std::string PageToken(const Job& last) {
-  return Base64UrlEncode(std::to_string(ToMicros(last.create_time)) + "." + last.id);
-}
-
-absl::StatusOr<std::optional<JobPosition>> ParsePageToken(const std::string& token) {
-  if (token.empty()) return std::optional<JobPosition>();
-  const std::optional<std::string> text = Base64UrlDecode(token);
-  const std::size_t dot = text ? text->find('.') : std::string::npos;
-  if (dot == std::string::npos) return Invalid("page_token", "is not a page token");
-  JobPosition position;
-  const char* end = text->data() + dot;
-  const auto parsed = std::from_chars(text->data(), end, position.create_micros);
-  position.id = text->substr(dot + 1);
-  if (parsed.ec != std::errc() || parsed.ptr != end || position.create_micros < 0 ||
-      position.create_micros > kLastSecond * 1000000 || !IsUuid(position.id)) {
-    return Invalid("page_token", "is not a page token");
-  }
-  return std::optional<JobPosition>(position);
 }
 
 absl::StatusOr<std::optional<State>> FromProto(v1::Job::State state) {
@@ -165,10 +127,10 @@ v1::Job ToProto(const Job& job) {
     proto.mutable_cost()->set_currency_code("USD");
     proto.mutable_cost()->set_amount_nanos(*job.cost_nanos);
   }
-  *proto.mutable_create_time() = ToTimestamp(job.create_time);
-  *proto.mutable_run_time() = ToTimestamp(job.run_time);
-  if (job.start_time) *proto.mutable_start_time() = ToTimestamp(*job.start_time);
-  if (job.end_time) *proto.mutable_end_time() = ToTimestamp(*job.end_time);
+  *proto.mutable_create_time() = rpc::ToTimestamp(job.create_time);
+  *proto.mutable_run_time() = rpc::ToTimestamp(job.run_time);
+  if (job.start_time) *proto.mutable_start_time() = rpc::ToTimestamp(*job.start_time);
+  if (job.end_time) *proto.mutable_end_time() = rpc::ToTimestamp(*job.end_time);
   proto.set_trace_id(job.trace_id);
   proto.set_user_id(job.user_id);
   return proto;
@@ -177,7 +139,7 @@ v1::Job ToProto(const Job& job) {
 v1::JobEvent ToProto(const TimelineEvent& event) {
   v1::JobEvent proto;
   proto.set_sequence(event.sequence);
-  *proto.mutable_create_time() = ToTimestamp(event.create_time);
+  *proto.mutable_create_time() = rpc::ToTimestamp(event.create_time);
   proto.set_level(event.line.level);
   proto.set_source(event.line.source);
   proto.set_message(event.line.message);

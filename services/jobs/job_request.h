@@ -26,13 +26,6 @@ absl::StatusOr<NewJob> CheckSubmit(const v1::SubmitJobRequest& request, const Jo
 // has no principal and may name any tenant but 0.
 absl::Status CheckTenant(const type::v1::Principal& principal, std::int64_t tenant_id);
 
-// 0 → `fallback`, above `max` → `max`; REQUEST_INVALID when negative.
-absl::StatusOr<int> CheckPageSize(int page_size, int fallback, int max);
-
-// Opaque position in the list; REQUEST_INVALID for a token that was not ours.
-std::string PageToken(const Job& last);
-absl::StatusOr<std::optional<JobPosition>> ParsePageToken(const std::string& token);
-
 absl::StatusOr<std::optional<State>> FromProto(v1::Job::State state);
 v1::Job ToProto(const Job& job);
 v1::JobEvent ToProto(const TimelineEvent& event);

@@ -7,6 +7,7 @@
 #include "libs/base/failpoint.h"
 #include "libs/base/uuid.h"
 #include "libs/log/log.h"
+#include "libs/rpc/page.h"
 #include "libs/trace/trace.h"
 #include "services/jobs/disposal.h"
 #include "services/jobs/job_request.h"
@@ -216,22 +217,26 @@ absl::StatusOr<v1::Job> JobService::GetJob(rpc::Call& call, const v1::GetJobRequ
 absl::StatusOr<v1::ListJobsResponse> JobService::ListJobs(rpc::Call& call,
                                                           const v1::ListJobsRequest& request) {
   GH_RETURN_IF_ERROR(CheckTenant(call.principal(), request.tenant_id()));
-  GH_ASSIGN_OR_RETURN(const int limit, CheckPageSize(request.page_size(), 50, 1000));
-  GH_ASSIGN_OR_RETURN(const std::optional<JobPosition> after, ParsePageToken(request.page_token()));
+  GH_ASSIGN_OR_RETURN(const int limit, rpc::PageLimit(request.page_size(), 50, 1000));
+  GH_ASSIGN_OR_RETURN(const std::optional<rpc::PagePosition> after,
+                      rpc::ParsePageToken(request.page_token()));
   JobFilter filter{.tenant_id = request.tenant_id(), .state = {}, .type = request.type()};
   GH_ASSIGN_OR_RETURN(filter.state, FromProto(request.state()));
   GH_ASSIGN_OR_RETURN(const JobPage page,
                       db_.Read([&](pg::Tx& tx) { return ListPage(tx, filter, after, limit); }));
   v1::ListJobsResponse response;
   for (const Job& job : page.jobs) *response.add_jobs() = ToProto(job);
-  if (page.more) response.set_next_page_token(PageToken(page.jobs.back()));
+  if (page.more) {
+    response.set_next_page_token(
+        rpc::PageToken({page.jobs.back().create_time, page.jobs.back().id}));
+  }
   return response;
 }
 
 absl::StatusOr<v1::ListJobEventsResponse> JobService::ListJobEvents(
     rpc::Call& call, const v1::ListJobEventsRequest& request) {
   GH_RETURN_IF_ERROR(CheckTenant(call.principal(), request.tenant_id()));
-  GH_ASSIGN_OR_RETURN(const int limit, CheckPageSize(request.page_size(), 500, 1000));
+  GH_ASSIGN_OR_RETURN(const int limit, rpc::PageLimit(request.page_size(), 500, 1000));
   if (!IsUuid(request.job_id())) return NotFound();
   GH_RETURN_IF_ERROR(RequireJob(db_.Read([&](pg::Tx& tx) {
                        return FindJob(tx, request.job_id(), request.tenant_id());

@@ -148,16 +148,16 @@ TEST_F(JobServiceTest, RefusesAForeignPageTokenAndANegativeSize) {
   v1::ListJobsRequest request;
   request.set_tenant_id(kTenant);
   for (const std::string& text :
-       {std::string("x"), std::string("1.x"), std::string(".") + kAbsent,
-        std::string("-1.") + kAbsent, std::string("9223372036854775807.") + kAbsent}) {
+       {std::string("x"), std::string("1/x"), std::string("/") + kAbsent,
+        std::string("-1/") + kAbsent, std::string("9223372036854775807/") + kAbsent}) {
     request.set_page_token(Base64UrlEncode(text));
-    EXPECT_EQ(Reason(service_.ListJobs(call_, request).status()), "REQUEST_INVALID") << text;
+    EXPECT_EQ(Reason(service_.ListJobs(call_, request).status()), "PAGE_TOKEN_INVALID") << text;
   }
   request.set_page_token("%%%");
-  EXPECT_EQ(Reason(service_.ListJobs(call_, request).status()), "REQUEST_INVALID");
+  EXPECT_EQ(Reason(service_.ListJobs(call_, request).status()), "PAGE_TOKEN_INVALID");
   request.clear_page_token();
   request.set_page_size(-1);
-  EXPECT_EQ(Reason(service_.ListJobs(call_, request).status()), "REQUEST_INVALID");
+  EXPECT_EQ(Reason(service_.ListJobs(call_, request).status()), "PAGE_SIZE_INVALID");
 }
 
 TEST_F(JobServiceTest, ListsTheTimelineAfterASequence) {

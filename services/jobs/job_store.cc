@@ -124,13 +124,13 @@ WHERE place = 1 OR (bytes <= 2097152 AND place < $6)
 ORDER BY create_time DESC, id DESC)";
 
 absl::StatusOr<JobPage> ListPage(pg::Tx& tx, const JobFilter& filter,
-                                 const std::optional<JobPosition>& after, int limit) {
+                                 const std::optional<rpc::PagePosition>& after, int limit) {
   static const std::string kSql = "SELECT found, " + JobColumns() + kListPage;
   const std::string state = filter.state ? StateName(*filter.state) : "";
   std::optional<std::int64_t> micros;
   std::optional<std::string> id;
   if (after) {
-    micros = after->create_micros;
+    micros = ToMicros(after->time);
     id = after->id;
   }
   const pqxx::result rows =

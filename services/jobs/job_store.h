@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libs/pg/database.h"
+#include "libs/rpc/page.h"
 #include "services/jobs/job.h"
 
 namespace gatehouse::jobs {
@@ -32,12 +33,6 @@ struct JobFilter {
   std::string type;  // "": all
 };
 
-// A place in the list: that of the last job seen.
-struct JobPosition {
-  std::int64_t create_micros = 0;
-  std::string id;
-};
-
 struct JobPage {
   std::vector<Job> jobs;  // Newest first.
   bool more = false;
@@ -46,7 +41,7 @@ struct JobPage {
 // At most `limit` jobs after `after`, and at most some 2 MiB of payloads and
 // results, but always one job if there is one.
 absl::StatusOr<JobPage> ListPage(pg::Tx& tx, const JobFilter& filter,
-                                 const std::optional<JobPosition>& after, int limit);
+                                 const std::optional<rpc::PagePosition>& after, int limit);
 
 // Asks the worker of a running job to stop. The row is locked already.
 absl::Status SaveCancelRequest(pg::Tx& tx, const std::string& id);
