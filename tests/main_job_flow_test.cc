@@ -200,8 +200,7 @@ TEST_F(MainJobFlow, AKilledProcessShowsInHealthAndComesBackAlone) {
   EXPECT_TRUE(Eventually([&] { return stack_->http().Call("GET", "/health").status == 503; },
                          std::chrono::seconds(3)));
   ASSERT_TRUE(stack_->at("auth").Start());
-  EXPECT_TRUE(
-      Eventually([&] { return stack_->http().Call("GET", "/health").At("/status") == "healthy"; }));
+  EXPECT_TRUE(stack_->AwaitHealthy());
   EXPECT_EQ(stack_->http().Call("GET", "/api/me/", "", stack_->AdminToken()).status, 200);
 }
 
@@ -214,8 +213,7 @@ TEST_F(MainJobFlow, EveryProcessDrainsWithExitCodeZero) {
        {"auth", "invitations", "billing", "jobs", "orchestrator_monitor", "gateway"}) {
     ASSERT_TRUE(stack_->at(name).Start()) << stack_->Log(name);
   }
-  EXPECT_TRUE(
-      Eventually([&] { return stack_->http().Call("GET", "/health").At("/status") == "healthy"; }));
+  EXPECT_TRUE(stack_->AwaitHealthy());
 }
 
 }  // namespace

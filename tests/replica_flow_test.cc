@@ -85,8 +85,7 @@ TEST_F(ReplicaFlow, EverythingComesBackAfterTheDatabaseWasKilled) {
       [&] { return stack_->http().Call("GET", "/health").At("/status") == "unhealthy"; }));
   pg::testing::Cluster::Get().Restart();
   EXPECT_TRUE(Eventually([&] { return Me("gateway", token) == 200; }));
-  EXPECT_TRUE(
-      Eventually([&] { return stack_->http().Call("GET", "/health").At("/status") == "healthy"; }));
+  EXPECT_TRUE(stack_->AwaitHealthy());
   for (const char* name : {"auth", "invitations", "billing", "jobs"}) {
     EXPECT_TRUE(stack_->at(name).running()) << "no process was restarted";
   }

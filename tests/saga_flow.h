@@ -41,13 +41,7 @@ class SagaFlow : public ::testing::Test {
         ASSERT_TRUE(stack_->at(name).Start()) << stack_->Log(name);
       }
     }
-    AwaitHealthy();
-  }
-
-  static void AwaitHealthy() {
-    ASSERT_TRUE(Eventually([] {
-      return stack_->http().Call("GET", "/health").At("/status") == "healthy";
-    })) << stack_->http().Call("GET", "/health").body;
+    ASSERT_TRUE(stack_->AwaitHealthy());
   }
 
   // Arms `failpoint` in a process for one crash. It is down once that was reached.
@@ -55,7 +49,7 @@ class SagaFlow : public ::testing::Test {
     const std::string mark = stack_->directory() + "/" + failpoint + ".crashed";
     unlink(mark.c_str());
     ASSERT_TRUE(stack_->Restart(process, failpoint + "=crash-once:" + mark));
-    AwaitHealthy();
+    ASSERT_TRUE(stack_->AwaitHealthy());
   }
 
   // Repeats `act` until the armed process has died of it, and starts it again. (A
@@ -70,7 +64,7 @@ class SagaFlow : public ::testing::Test {
         << " was not reached";
     ASSERT_EQ(exit_code, -SIGKILL) << failpoint;
     ASSERT_TRUE(stack_->at(process).Start()) << stack_->Log(process);
-    AwaitHealthy();
+    ASSERT_TRUE(stack_->AwaitHealthy());
   }
 
   static std::string SignupBody(const std::string& name, const std::string& passkey) {

@@ -54,7 +54,7 @@ TEST_F(SagaFlow, SubmitWithoutBillingQueuesNothing) {
 TEST_F(SagaFlow, AFrozenJobsProcessLosesItsJobsNotItsWork) {
   const std::string mark = stack_->directory() + "/frozen";
   ASSERT_TRUE(stack_->Restart("jobs", "jobs.claim.committed=delay:1500"));
-  AwaitHealthy();
+  ASSERT_TRUE(stack_->AwaitHealthy());
   Answer made;
   ASSERT_TRUE(Eventually([&] { return (made = Submit("frozen")).status == 201; })) << made.body;
   ASSERT_TRUE(Eventually([&] {

@@ -119,7 +119,17 @@ std::string Stack::Start() {
   for (auto& [name, process] : processes_) {
     if (!process->AwaitReady(std::chrono::seconds(20))) return name + ": " + process->Log();
   }
-  return "";
+  return AwaitHealthy() ? "" : "not healthy: " + http().Call("GET", "/health").body;
+}
+
+bool Stack::AwaitHealthy() {
+  return Eventually([this] {
+    for (auto& [name, process] : processes_) {
+      if (process->name() != "gateway") continue;
+      if (http(name).Call("GET", "/health").At("/status") != "healthy") return false;
+    }
+    return true;
+  });
 }
 
 Proxy& Stack::proxy(const std::string& caller, const std::string& callee) {

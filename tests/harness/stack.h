@@ -34,9 +34,14 @@ class Stack {
   Stack() : Stack(Options{}) {}
   ~Stack();
 
-  // Makes keys and database, migrates, bootstraps, starts all. Call once. On
-  // failure the returned text says why; "" is success.
+  // Makes keys and database, migrates, bootstraps, starts all, waits until every
+  // gateway finds every service. Call once. On failure the returned text says why;
+  // "" is success.
   std::string Start();
+
+  // Waits until every gateway calls itself healthy. A gateway looks once a second:
+  // it may not have noticed yet what was killed just now.
+  bool AwaitHealthy();
 
   Process& at(const std::string& name) { return *processes_.at(name); }
   Proxy& proxy(const std::string& caller, const std::string& callee);
