@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 STACK := python3 deploy/local/stack.py
 SERVICES := gateway auth invitations billing jobs orchestrator_monitor
 
-.PHONY: help deps build demo test up down restart status health logs migrate migration bootstrap dbshell lint asan tsan bench clean
+.PHONY: help deps build demo test soak-identity browser up down restart status health logs migrate migration bootstrap dbshell lint asan tsan bench clean
 .DEFAULT_GOAL := help
 
 help: ## Lists the verbs
@@ -19,6 +19,10 @@ demo: ## Builds, starts the stack, walks the main job, leaves the stack running
 	@tools/deps.sh tools/packages.txt && tools/build.sh build default $(JOBS) programs && $(STACK) up --if-needed && python3 deploy/local/demo.py
 test: build ## Builds and runs every test
 	@tools/npm.sh tests/clients && ctest --test-dir build --output-on-failure -j $(JOBS)
+soak-identity: deps ## Refreshes, revokes and redeems a million times while services are killed; compares times
+	@tools/build.sh build default $(JOBS) identity_soak_test identity_timing_soak && IDENTITY_SOAK_OPERATIONS=$${IDENTITY_SOAK_OPERATIONS:-1000000} build/tests/identity_soak_test && build/tests/identity_timing_soak
+browser: ## Proves cookies, CSRF and SameSite in a real Chromium
+	@tools/deps.sh tools/packages.txt tools/packages-browser.txt && tools/build.sh build default $(JOBS) programs browser_flow_test && tools/npm.sh tests/browser && build/tests/browser_flow_test
 up: ## Starts the local stack; writes .env when there is none
 	@tools/deps.sh tools/packages.txt && tools/build.sh build default $(JOBS) programs && $(STACK) up
 down: ## Stops the stack; nothing is left running
@@ -52,6 +56,6 @@ asan: deps ## Runs the library tests under AddressSanitizer and UBSan
 tsan: deps ## Runs the library tests under ThreadSanitizer
 	@tools/sanitize.sh tsan $(JOBS)
 bench: ## Measures against peers in one run; writes bench/report.md
-	@tools/deps.sh tools/packages.txt tools/packages-bench.txt && tools/build.sh build default $(JOBS) all http_parser_bench && python3 bench/run.py
+	@tools/deps.sh tools/packages.txt tools/packages-bench.txt && tools/build.sh build default $(JOBS) all http_parser_bench token_bench && python3 bench/run.py
 clean: ## Removes build output; var/ and .env stay
 	@rm -rf build build-asan build-tsan

@@ -17,8 +17,8 @@ FUNCTION_MAX = 60
 FILE_MAX = {".cc": 400, ".h": 200, "_test.cc": 500, "main.cc": 40, ".proto": 400, ".py": 400}
 
 # A library may include itself and what stands before it, plus what it names here.
-LIBRARY_ORDER = ["base", "status", "config", "log", "metrics", "trace", "exec", "pg", "redis",
-                 "token", "rpc", "http", "service"]
+LIBRARY_ORDER = ["base", "status", "config", "log", "metrics", "trace", "exec", "mail", "pg",
+                 "redis", "token", "rpc", "http", "service"]
 SERVICES = ["gateway", "auth", "invitations", "billing", "jobs", "orchestrator_monitor"]
 
 BANNED_WORDS = [

@@ -143,7 +143,8 @@ Database::Database(Options options)
     : options_(std::move(options)),
       connection_string_(ConnectionString(options_.url, LimitsOf(options_))),
       metrics_(std::make_unique<Metrics>()),
-      probe_(std::make_unique<Probe>(connection_string_.ok() ? *connection_string_ : "")),
+      probe_(std::make_unique<Probe>(connection_string_.ok() ? *connection_string_ : "",
+                                     options_.probe_table)),
       free_slots_(options_.connections_max) {
   if (!connection_string_.ok()) log::Error("the database URL is not valid");
 }
@@ -194,8 +195,8 @@ absl::Status Database::Run(Mode mode, const std::function<bool(Tx&)>& fn) {
 }
 
 absl::Status Database::Ping() {
-  if (connection_string_.ok() && probe_->Answers(std::chrono::seconds(1))) return absl::OkStatus();
-  return ToStatus(FailureKind::kUnavailable);
+  if (!connection_string_.ok()) return ToStatus(FailureKind::kUnavailable);
+  return probe_->Ask(std::chrono::seconds(1));
 }
 
 bool InDoubt(const absl::Status& status) { return Reason(status) == "COMMIT_IN_DOUBT"; }

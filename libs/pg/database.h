@@ -31,6 +31,7 @@ struct Options {
   int connections_max = 8;
   std::chrono::milliseconds acquire_timeout{2000};
   std::chrono::milliseconds statement_timeout{5000};
+  std::string probe_table{};  // "schema.table" that Ping writes; see probe.h. Empty: none.
 };
 
 // Reasons of the errors that come from here, beside those of the callback:
@@ -68,8 +69,9 @@ class Database {
     return RunTyped(Mode::kRead, fn);
   }
 
-  // OK when the database answers on a connection outside the pool, within one
-  // second, also when it hangs. One at a time.
+  // OK when the database answers on a connection outside the pool, and writes the
+  // row of `probe_table`, within one second, also when it hangs. Else UNAVAILABLE /
+  // DATABASE_UNAVAILABLE or DATABASE_READ_ONLY. One at a time.
   absl::Status Ping();
 
   const Options& options() const { return options_; }
@@ -141,5 +143,8 @@ pqxx::binarystring ToBytea(const std::string& bytes);
 // '{…}' literals for array parameters, to be cast: $1::text[], $1::bigint[].
 std::string TextArray(const std::vector<std::string>& values);
 std::string BigintArray(const std::vector<std::int64_t>& values);
+
+// The elements of a text[] column; of NULL, none.
+std::vector<std::string> Texts(const pqxx::field& field);
 
 }  // namespace gatehouse::pg

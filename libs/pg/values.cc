@@ -33,4 +33,15 @@ std::string BigintArray(const std::vector<std::int64_t>& values) {
   return literal + "}";
 }
 
+std::vector<std::string> Texts(const pqxx::field& field) {
+  std::vector<std::string> texts;
+  if (field.is_null()) return texts;
+  auto parser = field.as_array();
+  for (auto next = parser.get_next(); next.first != pqxx::array_parser::done;
+       next = parser.get_next()) {
+    if (next.first == pqxx::array_parser::string_value) texts.push_back(next.second);
+  }
+  return texts;
+}
+
 }  // namespace gatehouse::pg

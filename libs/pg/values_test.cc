@@ -61,6 +61,9 @@ TEST_F(ValuesTest, ArraysKeepEveryValue) {
     EXPECT_EQ(row[0].as<std::string>(), texts[i]);
     EXPECT_EQ(row[1].as<std::size_t>(), texts.size());
   }
+  EXPECT_EQ(Texts(Query("SELECT $1::text[]", TextArray(texts))[0]), texts);
+  EXPECT_THAT(Texts(Query("SELECT '{}'::text[]")[0]), ::testing::IsEmpty());
+  EXPECT_THAT(Texts(Query("SELECT NULL::text[]")[0]), ::testing::IsEmpty());
   EXPECT_EQ(Query("SELECT cardinality($1::text[])", TextArray({}))[0].as<int>(), 0);
   const std::string numbers = BigintArray({1, -2, INT64_MAX});
   EXPECT_EQ(Query("SELECT ($1::bigint[])[3]", numbers)[0].as<std::int64_t>(), INT64_MAX);

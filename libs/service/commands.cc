@@ -72,6 +72,11 @@ std::string HelpText(const Program& program) {
   return text + config::Settings::Help(settings);
 }
 
+std::string UsageText(const Program& program, const Command& command) {
+  if (!command.usage.empty()) return command.usage;
+  return "Usage: " + program.name + ' ' + command.name + "\n\n" + command.help + '\n';
+}
+
 const char* Version() { return GATEHOUSE_VERSION; }
 
 std::string VersionText(const Program& program) { return program.name + ' ' + Version() + '\n'; }

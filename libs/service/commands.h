@@ -11,6 +11,9 @@ namespace gatehouse::service {
 // The text of --help: usage, commands, settings.
 std::string HelpText(const Program& program);
 
+// The text of --help after a command of the program.
+std::string UsageText(const Program& program, const Command& command);
+
 // "auth 0.1.0"; the second is the version alone.
 std::string VersionText(const Program& program);
 const char* Version();

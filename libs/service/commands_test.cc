@@ -147,6 +147,15 @@ TEST_F(CommandsTest, ACommandOfTheProgramNeedsNoKeys) {
   EXPECT_EQ(greeted.output, "good day dear world\n");
 }
 
+TEST_F(CommandsTest, HelpOfACommandNeedsNoSettings) {
+  for (const char* help : {"--help", "-h"}) {
+    const auto plain = RunSample({"ask-health", help}, {{"ENV", "prod"}});
+    EXPECT_EQ(plain.code, 0) << plain.errors;
+    EXPECT_EQ(plain.output, "Usage: sample ask-health\n\nAsks the sample whether it serves.\n");
+  }
+  EXPECT_EQ(RunSample({"greet", "--help"}).output, "Usage: sample greet [NAME]...\n");
+}
+
 TEST_F(CommandsTest, FailpointsAreNotArmedWhenTheEnvFileSaysProduction) {
   Environment environment = {{"GATEHOUSE_FAILPOINTS", "sample.greet=error"},
                              {"SAMPLE_SECRET", kStrong}};

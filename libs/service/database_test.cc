@@ -35,6 +35,10 @@ class ServiceDatabaseTest : public testing::SampleTest {
     return environment;
   }
 
+  int MigrateSample(const std::string& url) {
+    return RunSample({"migrate"}, {{"SAMPLE_DATABASE", "1"}, {"OWNER_DATABASE_URL", url}}).code;
+  }
+
   bool IsServing() {
     return rpc::Client("invitations", socket(), nullptr).IsServing(std::chrono::seconds(5));
   }
@@ -47,7 +51,7 @@ TEST_F(ServiceDatabaseTest, MigrateAppliesWhatIsMissingAndNamesIt) {
       {"OWNER_DATABASE_URL", database.Url("gatehouse_invitations_owner")}};
   const auto first = RunSample({"migrate"}, environment);
   EXPECT_EQ(first.code, 0) << first.errors;
-  EXPECT_EQ(first.output, "0001_create_samples\n0002_create_more\n");
+  EXPECT_EQ(first.output, "0001_create_samples\n0002_create_more\n0003_create_readiness_probe\n");
   const auto second = RunSample({"migrate"}, environment);
   EXPECT_EQ(second.code, 0) << second.errors;
   EXPECT_EQ(second.output, "");
@@ -86,6 +90,10 @@ TEST_F(ServiceDatabaseTest, IsNotReadyWithoutItsDatabaseAndRecoversByItself) {
   EXPECT_FALSE(IsServing());
 
   Cluster::Get().Execute("postgres", "CREATE DATABASE " + name);
+  Cluster::Get().PrepareRoles(name);
+  ASSERT_TRUE(sample.AwaitLog("readiness_probe")) << sample.Errors();
+  EXPECT_FALSE(IsServing()) << "the migrations are missing";
+  ASSERT_EQ(MigrateSample(Cluster::Get().Url(name, "gatehouse_invitations_owner")), 0);
   EXPECT_TRUE(Eventually([&] { return IsServing(); })) << sample.Errors();
   EXPECT_EQ(sample.AwaitReady().size(), 3u);
 
@@ -94,6 +102,24 @@ TEST_F(ServiceDatabaseTest, IsNotReadyWithoutItsDatabaseAndRecoversByItself) {
   EXPECT_TRUE(sample.IsRunning());
   sample.Signal(SIGTERM);
   EXPECT_EQ(sample.Wait(), 0);
+}
+
+TEST_F(ServiceDatabaseTest, IsNotReadyWhileTheDatabaseTakesNoWrites) {
+  TestDatabase database("invitations", {});
+  ASSERT_EQ(MigrateSample(database.Url("gatehouse_invitations_owner")), 0);
+  Sample sample(directory(), {}, DatabaseEnvironment(database.Url("gatehouse_invitations")), true);
+  EXPECT_TRUE(Eventually([&] { return IsServing(); })) << sample.Errors();
+
+  const std::string role = "ALTER ROLE gatehouse_invitations IN DATABASE " + database.name();
+  Cluster::Get().Execute("postgres", role + " SET default_transaction_read_only = on");
+  Cluster::Get().Execute("postgres",
+                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                         " WHERE usename = 'gatehouse_invitations'");
+  EXPECT_TRUE(Eventually([&] { return !IsServing(); })) << sample.Errors();
+  EXPECT_TRUE(sample.AwaitLog("DATABASE_READ_ONLY")) << sample.Errors();
+
+  Cluster::Get().Execute("postgres", role + " RESET default_transaction_read_only");
+  EXPECT_TRUE(Eventually([&] { return IsServing(); })) << sample.Errors();
 }
 
 }  // namespace

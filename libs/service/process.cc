@@ -102,6 +102,12 @@ std::optional<config::Settings> LoadSettings(const Program& program,
   return *std::move(settings);
 }
 
+bool AsksForHelp(const std::vector<std::string>& arguments) {
+  return std::any_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
+    return argument == "--help" || argument == "-h";
+  });
+}
+
 // Writes to the ready descriptor, if there is one, and closes it.
 void TellAddresses(std::int64_t descriptor, const std::vector<std::string>& lines) {
   if (descriptor < 0) return;
@@ -149,6 +155,7 @@ pg::Options Process::DatabaseOptions() const {
   pg::Options options;
   options.url = impl_->settings.Text("DATABASE_URL");
   options.connections_max = static_cast<int>(impl_->settings.Int("POOL_MAX"));
+  options.probe_table = name() + ".readiness_probe";
   return options;
 }
 
@@ -259,6 +266,10 @@ int Run(const Program& program, int argc, char** argv, const std::function<int(P
   };
   const auto own = std::find_if(program.commands.begin(), program.commands.end(),
                                 [&](const Command& command) { return command.name == verb; });
+  if (own != program.commands.end() && AsksForHelp(arguments)) {
+    std::fputs(UsageText(program, *own).c_str(), stdout);
+    return 0;
+  }
   if (own != program.commands.end()) return run(CommandSettings(program, *own), own->run);
   if (verb == "keygen") {
     if (arguments.size() != 1) return WrongUsage(program, "keygen takes one directory");

@@ -26,6 +26,7 @@ struct Command {
   std::string help;
   std::function<int(Process&)> run;  // Gets settings only; returns the exit code.
   bool needs_database = true;        // Whether DATABASE_URL is required; keys never are.
+  std::string usage = {};            // What NAME --help prints; empty: made of `help`.
 };
 
 // What a program is.
@@ -67,7 +68,8 @@ class Process {
   // Arguments after the command.
   const std::vector<std::string>& arguments() const;
 
-  // DATABASE_URL and POOL_MAX.
+  // DATABASE_URL and POOL_MAX; readiness writes the table <name>.readiness_probe, which
+  // a migration makes (libs/pg/probe.h).
   pg::Options DatabaseOptions() const;
 
   // For clients of other processes. The address of process "jobs" is the setting

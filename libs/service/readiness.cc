@@ -26,10 +26,11 @@ void Readiness::Check() {
   const absl::Status status = Ask();
   was_ready_ = was_ready_ || status.ok();
   settled_ = was_ready_ || std::chrono::steady_clock::now() - start_ >= kStartMax;
-  if (asked_ && status.ok() == serving_) return;
+  if (asked_ && status == last_) return;
 
+  if (!asked_ || status.ok() != serving_) Tell(status.ok());
   asked_ = true;
-  Tell(status.ok());
+  last_ = status;
   if (serving_) {
     log::Info("ready");
   } else {

@@ -41,6 +41,7 @@ class Readiness {
   metrics::Gauge& gauge_;
   const SteadyTime start_;
   bool asked_ = false;
+  absl::Status last_;  // What the parts said; another problem is logged, too.
   bool serving_ = false;
   bool settled_ = false;
   bool was_ready_ = false;

@@ -12,6 +12,12 @@
 namespace gatehouse::service {
 namespace {
 
+constexpr char kCreateProbe[] = R"(
+CREATE TABLE invitations.readiness_probe (
+  singleton boolean DEFAULT true PRIMARY KEY, probe_time timestamptz NOT NULL DEFAULT now());
+INSERT INTO invitations.readiness_probe DEFAULT VALUES;
+GRANT SELECT, UPDATE ON invitations.readiness_probe TO gatehouse_invitations)";
+
 int AskHealth(Process& process) {
   const bool serving = process.NewClient("sample")->IsServing(std::chrono::seconds(5));
   std::printf("%s\n", serving ? "serving" : "not serving");
@@ -45,10 +51,12 @@ Program Sample() {
   program.migrations = {
       {"0001_create_samples", "CREATE TABLE invitations.samples (id bigint PRIMARY KEY)"},
       {"0002_create_more", "CREATE TABLE invitations.more (id bigint PRIMARY KEY)"},
+      {"0003_create_readiness_probe", kCreateProbe},
   };
   program.has_database = has_database;
-  program.commands = {{"greet", "Prints the greeting.", Greet, false},
-                      {"ask-health", "Asks the sample whether it serves.", AskHealth, false}};
+  program.commands = {
+      {"greet", "Prints the greeting.", Greet, false, "Usage: sample greet [NAME]...\n"},
+      {"ask-health", "Asks the sample whether it serves.", AskHealth, false}};
   return program;
 }
 

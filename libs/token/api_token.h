@@ -7,10 +7,10 @@
 
 namespace gatehouse::token {
 
-// A new token with 220 random bits. `prefix`: "ora", "gh", "ght" (login token).
+// A new token with 220 random bits. `prefix`: 1 to 16 characters: "ora", "gh", "ght".
 std::string NewApiToken(const std::string& prefix);
 
-// Whether the checksum fits. Any prefix.
+// Whether form and checksum fit. Any prefix of that length.
 bool LooksLikeApiToken(const std::string& token);
 
 // What is stored and looked up: SHA-256 of the token, 32 bytes.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <vector>
 
 #include "libs/base/secret.h"
 
@@ -46,6 +47,26 @@ TEST(ApiTokenTest, OtherLengthsAreRefused) {
   EXPECT_FALSE(LooksLikeApiToken(token.substr(0, token.size() - 1)));
   EXPECT_FALSE(LooksLikeApiToken(token.substr(2))) << "no prefix";
   EXPECT_FALSE(LooksLikeApiToken(std::string(1 << 20, 'a')));
+}
+
+TEST(ApiTokenTest, APrefixHasOneToSixteenCharacters) {
+  EXPECT_TRUE(LooksLikeApiToken(NewApiToken("a")));
+  EXPECT_TRUE(LooksLikeApiToken(NewApiToken("a_b_c")));
+  EXPECT_TRUE(LooksLikeApiToken(NewApiToken(std::string(16, 'a'))));
+  EXPECT_FALSE(LooksLikeApiToken(NewApiToken(std::string(17, 'a'))));
+  EXPECT_FALSE(LooksLikeApiToken(NewApiToken("")));
+}
+
+// Every length of prefix leaves another rest to the checksum's steps of eight bytes.
+TEST(ApiTokenTest, ChecksumIsThatOfZlibForEveryLength) {
+  // zlib.crc32(b"a" * n + b"_" + b"7" * 37) in base 62, for n from 1 to 16.
+  const std::vector<std::string> checksums = {
+      "2bwnvB", "0ZRw6O", "28x4OV", "0xZFvQ", "0gFcvj", "3QcT41", "3hBVVt", "2ynpvv",
+      "4JgEyk", "2ANahT", "3S0zaq", "2fRAf6", "0IL1w9", "1luUHQ", "2HiVr3", "0EMuye"};
+  for (std::size_t n = 1; n <= checksums.size(); ++n) {
+    const std::string token = std::string(n, 'a') + "_" + std::string(37, '7') + checksums[n - 1];
+    EXPECT_TRUE(LooksLikeApiToken(token)) << token;
+  }
 }
 
 TEST(ApiTokenTest, TokensDifferAndUseTheWholeAlphabet) {

@@ -118,6 +118,7 @@ absl::StatusOr<Claims> ReadClaims(const std::string& payload, Time now) {
   GH_RETURN_IF_ERROR(Take(object, "aud", &claims.audience));
   GH_RETURN_IF_ERROR(Take(object, "sub", &claims.subject));
   GH_RETURN_IF_ERROR(Take(object, "jti", &claims.id));
+  GH_RETURN_IF_ERROR(Take(object, "sid", &claims.session_id));
   GH_RETURN_IF_ERROR(Take(object, "tenant_id", &claims.tenant_id));
   GH_RETURN_IF_ERROR(Take(object, "epoch", &claims.epoch));
   GH_RETURN_IF_ERROR(Take(object, "role", &claims.role));
@@ -140,6 +141,7 @@ std::string SignJwt(const SigningKey& key, const Claims& claims) {
   payload["aud"] = claims.audience;
   payload["sub"] = claims.subject;
   payload["jti"] = claims.id;
+  payload["sid"] = claims.session_id;
   payload["iat"] = ToSeconds(claims.issue_time);
   payload["exp"] = ToSeconds(claims.expire_time);
   payload["tenant_id"] = claims.tenant_id;

@@ -17,8 +17,9 @@ namespace gatehouse::token {
 struct Claims {
   std::string issuer;
   std::string audience;
-  std::string subject;  // UUID of the user
-  std::string id;       // jti, UUID
+  std::string subject;     // UUID of the user
+  std::string id;          // jti, UUID
+  std::string session_id;  // sid, UUID of the credential that it was issued for
   std::int64_t tenant_id = 0;
   std::int64_t epoch = 0;
   std::string role;

@@ -15,7 +15,7 @@ constexpr char kAudience[] = "api";
 
 constexpr char kHeader[] = R"({"alg":"EdDSA","kid":"k1","typ":"JWT"})";
 constexpr char kPayload[] =
-    R"({"iss":"gatehouse","aud":"api","sub":"0190","jti":"0191","iat":1800000000,)"
+    R"({"iss":"gatehouse","aud":"api","sub":"0190","jti":"0191","sid":"0192","iat":1800000000,)"
     R"("exp":1800000900,"tenant_id":7,"epoch":3,"role":"admin","scopes":["a","b"]})";
 
 class JwtTest : public ::testing::Test {
@@ -28,6 +28,7 @@ class JwtTest : public ::testing::Test {
     claims.audience = kAudience;
     claims.subject = "0190f0e0-0000-7000-8000-000000000001";
     claims.id = "0190f0e0-0000-7000-8000-000000000002";
+    claims.session_id = "0190f0e0-0000-7000-8000-000000000003";
     claims.tenant_id = 42;
     claims.epoch = 9;
     claims.role = "moderator";
@@ -80,6 +81,7 @@ TEST_F(JwtTest, CarriesEveryClaim) {
   EXPECT_EQ(read->audience, claims.audience);
   EXPECT_EQ(read->subject, claims.subject);
   EXPECT_EQ(read->id, claims.id);
+  EXPECT_EQ(read->session_id, claims.session_id);
   EXPECT_EQ(read->tenant_id, 42);
   EXPECT_EQ(read->epoch, 9);
   EXPECT_EQ(read->role, "moderator");
@@ -179,6 +181,7 @@ TEST_F(JwtTest, RefusesWronglyTypedClaims) {
   EXPECT_EQ(PayloadCause("\"api\"", "[\"api\"]"), "aud is missing or not a text");
   EXPECT_EQ(PayloadCause("\"0190\"", "190"), "sub is missing or not a text");
   EXPECT_EQ(PayloadCause("\"0191\"", "null"), "jti is missing or not a text");
+  EXPECT_EQ(PayloadCause("\"0192\"", "192"), "sid is missing or not a text");
   EXPECT_EQ(PayloadCause(":7", ":\"7\""), "tenant_id is missing or not an integer");
   EXPECT_EQ(PayloadCause(":3", ":3.0"), "epoch is missing or not an integer");
   EXPECT_EQ(PayloadCause("\"admin\"", "[]"), "role is missing or not a text");
@@ -190,6 +193,7 @@ TEST_F(JwtTest, RefusesMissingClaims) {
   EXPECT_EQ(PayloadCause(R"("iss":"gatehouse",)", ""), "iss is missing or not a text");
   EXPECT_EQ(PayloadCause(R"("aud":"api",)", ""), "aud is missing or not a text");
   EXPECT_EQ(PayloadCause(R"("jti":"0191",)", ""), "jti is missing or not a text");
+  EXPECT_EQ(PayloadCause(R"("sid":"0192",)", ""), "sid is missing or not a text");
   EXPECT_EQ(PayloadCause(R"("iat":1800000000,)", ""), "iat is missing or not a time");
   EXPECT_EQ(PayloadCause(R"("exp":1800000900,)", ""), "exp is missing or not a time");
   EXPECT_EQ(PayloadCause(R"("epoch":3,)", ""), "epoch is missing or not an integer");

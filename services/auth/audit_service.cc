@@ -109,10 +109,11 @@ absl::StatusOr<v1::ListAuditEventsResponse> AuditService::ListAuditEvents(
                       rpc::ParsePageToken(request.page_token()));
   // One more than asked for shows whether there is a next page.
   using Page = std::vector<AuditEvent>;
+  v1::ListAuditEventsResponse response;
   GH_ASSIGN_OR_RETURN(Page page, db_.Read([&](pg::Tx& tx) -> absl::StatusOr<Page> {
+    response.set_total(CountEvents(tx, filter));
     return ListEvents(tx, filter, after, limit + 1);
   }));
-  v1::ListAuditEventsResponse response;
   if (page.size() > static_cast<std::size_t>(limit)) {
     page.resize(limit);
     response.set_next_page_token(rpc::PageToken({page.back().event_time, page.back().id}));

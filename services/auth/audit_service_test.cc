@@ -134,8 +134,10 @@ TEST_F(AuditServiceTest, FiltersByTypeFamilyAndUser) {
   EXPECT_EQ(TypesOf(request), (std::vector<std::string>{"login_failure", "login_success"}));
   request.set_type("login_success");
   EXPECT_EQ(TypesOf(request), std::vector<std::string>{"login_success"});
+  EXPECT_EQ(List(request)->total(), 1);
   request.set_type("log");
   EXPECT_TRUE(TypesOf(request).empty());
+  EXPECT_EQ(List(request)->total(), 0);
   request.clear_type();
   request.set_user_id(kAda);
   EXPECT_EQ(TypesOf(request).size(), 3u) << "as the actor";
@@ -158,6 +160,7 @@ TEST_F(AuditServiceTest, PagesNewestFirstWithoutGapsOrRepeats) {
   do {
     const auto page = List(request);
     ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_EQ(page->total(), 7) << "on every page";
     for (const auto& event : page->events()) {
       seen.emplace_back(event.event_time().seconds(), event.id());
     }

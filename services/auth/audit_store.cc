@@ -6,6 +6,12 @@
 namespace gatehouse::auth {
 namespace {
 
+// A type's own name, or the family that it begins with.
+constexpr char kFiltered[] = R"(
+  FROM auth.audit_events e
+  WHERE ($1 = '' OR e.actor_user_id = nullif($1, '')::uuid OR e.target = 'user/' || $1)
+    AND ($2 = '' OR e.type = $2 OR starts_with(e.type, $2 || '_')))";
+
 AuditEvent FromRow(const pqxx::row& row) {
   AuditEvent event;
   event.id = row[0].as<std::string>();
@@ -51,10 +57,7 @@ void AppendEvent(pg::Tx& tx, const AuditEvent& event) {
 
 std::vector<AuditEvent> ListEvents(pg::Tx& tx, const AuditFilter& filter,
                                    const std::optional<rpc::PagePosition>& after, int limit) {
-  static constexpr char kWhere[] = R"(
-  FROM auth.audit_events e
-  WHERE ($1 = '' OR e.actor_user_id = nullif($1, '')::uuid OR e.target = 'user/' || $1)
-    AND ($2 = '' OR e.type = $2 OR starts_with(e.type, $2 || '_'))
+  static constexpr char kPage[] = R"(
     AND ($3::bigint IS NULL
          OR (e.event_time, e.id) < (to_timestamp($3::bigint / 1000000.0), $4::uuid))
   ORDER BY e.event_time DESC, e.id DESC LIMIT $5)";
@@ -62,7 +65,7 @@ std::vector<AuditEvent> ListEvents(pg::Tx& tx, const AuditFilter& filter,
       absl::StrCat("SELECT e.id, e.type, ", pg::MicrosOf("e.event_time"),
                    ", e.actor_user_id, e.actor_username, e.target, e.tenant_id, e.client_address,"
                    " e.user_agent, e.request_id, e.success, e.reason, e.details",
-                   kWhere);
+                   kFiltered, kPage);
   const std::string micros = after ? absl::StrCat(ToMicros(after->time)) : "";
   const pqxx::result rows =
       tx.exec_params(select, filter.user_id, filter.type, after ? micros.c_str() : nullptr,
@@ -70,6 +73,11 @@ std::vector<AuditEvent> ListEvents(pg::Tx& tx, const AuditFilter& filter,
   std::vector<AuditEvent> events;
   for (const pqxx::row& row : rows) events.push_back(FromRow(row));
   return events;
+}
+
+std::int64_t CountEvents(pg::Tx& tx, const AuditFilter& filter) {
+  static const std::string kCount = absl::StrCat("SELECT count(*)", kFiltered);
+  return tx.exec_params(kCount, filter.user_id, filter.type)[0][0].as<std::int64_t>();
 }
 
 pg::Chain AuditChain() {

@@ -25,6 +25,9 @@ struct AuditFilter {
 std::vector<AuditEvent> ListEvents(pg::Tx& tx, const AuditFilter& filter,
                                    const std::optional<rpc::PagePosition>& after, int limit);
 
+// How many events fit.
+std::int64_t CountEvents(pg::Tx& tx, const AuditFilter& filter);
+
 // The chain over the events, for pg::Seal and pg::VerifyChain.
 pg::Chain AuditChain();
 

@@ -5,30 +5,27 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "libs/base/secret.h"
-#include "libs/base/uuid.h"
 #include "libs/pg/sealer.h"
 #include "services/auth/audit_store.h"
-#include "services/auth/signup_store.h"
+#include "services/auth/key_commands.h"
+#include "services/auth/revocation.h"
 #include "services/auth/user_store.h"
 
 namespace gatehouse::auth {
 namespace {
 
-constexpr char kDefaultClientId[] = "default";
+constexpr char kBootstrapUsage[] =
+    "Usage: auth bootstrap\n"
+    "\n"
+    "Creates the tenant \"default\" and the administrator of ADMIN_USERNAME, ADMIN_EMAIL\n"
+    "and ADMIN_PASSWORD, if they are missing. Changes nothing that exists: a password\n"
+    "is set by \"auth set-password\". Safe to run again, and in parallel.\n";
 
-// Only one bootstrap at a time decides what is missing.
-void LockBootstrap(pg::Tx& tx) {
-  tx.exec("SELECT pg_advisory_xact_lock(hashtext('auth.bootstrap'))");
-}
-
-AuditEvent AdminAction(const std::string& target, const std::string& reason) {
-  AuditEvent event = NewEvent("admin_action", /*success=*/true, {});
-  event.actor_username = "shell";
-  event.target = target;
-  event.reason = reason;
-  return event;
-}
+constexpr char kRevokeUserUsage[] =
+    "Usage: auth revoke-user NAME\n"
+    "\n"
+    "Kills every credential that the user of that username has now, and marks the user\n"
+    "as revoked. A later login works.\n";
 
 absl::Status CheckRole(const User& user) {
   if (user.role == "admin") return absl::OkStatus();
@@ -36,34 +33,12 @@ absl::Status CheckRole(const User& user) {
                "a user of that name exists and is not an administrator");
 }
 
-// Reserves the names as a signup does, so that one under way cannot end under them.
-absl::Status CreateAdmin(pg::Tx& tx, const AdminAccount& admin, const std::string& password_hash,
-                         std::int64_t tenant_id) {
-  const Signup names{.id = UuidV7(),
-                     .username = admin.username,
-                     .email = admin.email,
-                     .password_hash = password_hash,
-                     .passkey_digest = RandomBytes(32)};  // Of no passkey.
-  GH_RETURN_IF_ERROR(ReserveNames(tx, names));
-  RemoveSignup(tx, names.id);
-  InsertUser(tx, {.id = names.id,
-                  .username = admin.username,
-                  .email = admin.email,
-                  .password_hash = password_hash,
-                  .role = "admin",
-                  .tenant_id = tenant_id});
-  AppendEvent(tx, AdminAction("user/" + names.id, "bootstrap"));
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::string> HashAdminPassword(PasswordHasher& hasher, const AdminAccount& admin) {
   if (admin.password.empty()) {
     return Error(absl::StatusCode::kFailedPrecondition, "ADMIN_PASSWORD_MISSING",
                  "ADMIN_PASSWORD is needed to create the administrator");
   }
-  GH_RETURN_IF_ERROR(CheckUsername(admin.username));
-  GH_RETURN_IF_ERROR(CheckEmail(admin.email));
-  GH_RETURN_IF_ERROR(CheckPassword(admin.password, admin.username, admin.email));
+  GH_RETURN_IF_ERROR(CheckAdmin(admin));
   return hasher.Hash(admin.password);
 }
 
@@ -85,15 +60,6 @@ absl::Status CheckAdminPassword() {
   return config::Settings::Load(declared).status();
 }
 
-int Fail(const std::string& command, const absl::Status& status) {
-  std::fprintf(stderr, "auth %s: %s: %s\n", command.c_str(), Reason(status).c_str(),
-               std::string(status.message()).c_str());
-  for (const auto& [field, problem] : FieldViolations(status)) {
-    std::fprintf(stderr, "  %s %s\n", field.c_str(), problem.c_str());
-  }
-  return 1;
-}
-
 int RunBootstrap(service::Process& process) {
   if (const absl::Status fit = CheckAdminPassword(); !fit.ok()) {
     std::fprintf(stderr, "auth bootstrap: %s\n", std::string(fit.message()).c_str());
@@ -106,7 +72,7 @@ int RunBootstrap(service::Process& process) {
                               {.username = settings.Text("ADMIN_USERNAME"),
                                .email = settings.Text("ADMIN_EMAIL"),
                                .password = settings.Text("ADMIN_PASSWORD")});
-  if (!done.ok()) return Fail("bootstrap", done.status());
+  if (!done.ok()) return FailCommand("bootstrap", done.status());
   for (const std::string& line : *done) std::printf("%s\n", line.c_str());
   return 0;
 }
@@ -118,7 +84,7 @@ int RunRevokeUser(service::Process& process) {
   }
   pg::Database db(process.DatabaseOptions());
   const absl::Status revoked = RevokeUser(db, process.arguments()[0]);
-  if (!revoked.ok()) return Fail("revoke-user", revoked);
+  if (!revoked.ok()) return FailCommand("revoke-user", revoked);
   std::printf("every credential of %s is revoked\n", process.arguments()[0].c_str());
   return 0;
 }
@@ -128,7 +94,7 @@ int RunVerifyAudit(service::Process& process) {
   options.statement_timeout = std::chrono::minutes(10);
   pg::Database db(options);
   const absl::StatusOr<std::int64_t> rows = pg::VerifyChain(db, AuditChain());
-  if (!rows.ok()) return Fail("verify-audit", rows.status());
+  if (!rows.ok()) return FailCommand("verify-audit", rows.status());
   std::printf("%s\n", absl::StrCat("the audit log is intact: ", *rows, " sealed events").c_str());
   return 0;
 }
@@ -147,18 +113,17 @@ absl::StatusOr<std::vector<std::string>> Bootstrap(pg::Database& db, PasswordHas
   }
   using Lines = std::vector<std::string>;
   return db.InTransaction([&](pg::Tx& tx) -> absl::StatusOr<Lines> {
-    Lines done;
-    LockBootstrap(tx);
-    std::optional<Tenant> tenant = FindTenantByClientId(tx, kDefaultClientId);
-    done.push_back(tenant ? "tenant default exists" : "tenant default created");
-    if (!tenant) tenant = InsertTenant(tx, kDefaultClientId, "Default");
+    const DefaultTenant tenant = EnsureDefaultTenant(tx);
+    Lines done = {tenant.is_new ? "tenant default created" : "tenant default exists"};
     const std::optional<User> user = FindUserByUsername(tx, admin.username);
     if (user) {
       GH_RETURN_IF_ERROR(CheckRole(*user));
       done.push_back("user " + user->username + " exists; its password was not changed");
       return done;
     }
-    GH_RETURN_IF_ERROR(CreateAdmin(tx, admin, password_hash, tenant->id));
+    GH_ASSIGN_OR_RETURN(const std::string user_id,
+                        InsertAdmin(tx, admin, password_hash, tenant.id));
+    AppendEvent(tx, ShellAction("user/" + user_id, "bootstrap"));
     done.push_back("user " + admin.username + " created, role admin");
     return done;
   });
@@ -170,8 +135,9 @@ absl::Status RevokeUser(pg::Database& db, const std::string& username) {
     if (!user) {
       return Error(absl::StatusCode::kNotFound, "USER_NOT_FOUND", "there is no such user");
     }
-    AppendEvent(tx, AdminAction("user/" + user->id, "revoke"));
-    RaiseEpoch(tx, user->id);
+    AppendEvent(tx, ShellAction("user/" + user->id, "revoke"));
+    SetRevoked(tx, user->id, /*is_revoked=*/true);
+    RaiseUserEpoch(tx, user->id);
     return absl::OkStatus();
   });
 }
@@ -187,17 +153,23 @@ std::vector<config::Setting> CommandSettings() {
 }
 
 std::vector<service::Command> Commands() {
-  return {
+  std::vector<service::Command> commands = {
       {.name = "bootstrap",
        .help = "Creates the default tenant and the administrator if they are missing.",
-       .run = RunBootstrap},
+       .run = RunBootstrap,
+       .usage = kBootstrapUsage},
       {.name = "revoke-user",
        .help = "NAME: kills every credential that the user has now.",
-       .run = RunRevokeUser},
+       .run = RunRevokeUser,
+       .usage = kRevokeUserUsage},
       {.name = "verify-audit",
        .help = "Proves that the audit log was not changed.",
        .run = RunVerifyAudit},
   };
+  for (auto&& more : {AdminCommands(), KeyCommands()}) {
+    commands.insert(commands.end(), more.begin(), more.end());
+  }
+  return commands;
 }
 
 }  // namespace gatehouse::auth

@@ -88,5 +88,20 @@ TEST_F(BootstrapTest, RespectsNamesOfASignupUnderWay) {
   EXPECT_EQ(database_.Count("auth.signups"), 1);
 }
 
+TEST(RevokeUserTest, KillsEveryCredentialAndMarksTheUser) {
+  testing::AuthDatabase database;
+  testing::AuthServer server(database);
+  const std::string ada = database.AddUser("ada");
+  const std::string token = server.Issue(ada).token;
+  ASSERT_TRUE(RevokeUser(database.db(), "ADA").ok());
+  EXPECT_EQ(server.Live({token}), 0);
+  EXPECT_EQ(server.Live({server.Issue(ada).token}), 1);
+  EXPECT_EQ(database.Count("auth.users WHERE is_revoked"), 1);
+  EXPECT_EQ(database.Count("auth.audit_events WHERE actor_username = 'shell' AND target = 'user/" +
+                           ada + "' AND reason = 'revoke'"),
+            1);
+  EXPECT_EQ(Reason(RevokeUser(database.db(), "bob")), "USER_NOT_FOUND");
+}
+
 }  // namespace
 }  // namespace gatehouse::auth

@@ -1,11 +1,12 @@
-// Tells every connected gateway what was revoked: one thread reads the control
-// log of the database and sends to all streams, in commit order. Holds no state
-// that the database does not; not an RPC service (control_service.h).
+// Tells every connected gateway what was revoked, whose rights changed and which
+// keys sign: one thread reads the control log of the database and sends to all
+// streams, in commit order. Not an RPC service (control_service.h).
 #pragma once
 
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "libs/exec/pool.h"
@@ -18,16 +19,17 @@ namespace v1 {
 class ControlUpdate;
 }
 
-struct ControlRead;
-
 // Thread-safe.
 class ControlHub {
  public:
   using Sender = rpc::FeedSender<v1::ControlUpdate>;
 
+  static constexpr std::chrono::milliseconds kKeysInterval{60000};
+
   // `db` must outlive this. It should be a pool of one of the hub's own, so that
-  // heartbeats do not wait behind requests.
-  explicit ControlHub(pg::Database& db);
+  // heartbeats do not wait behind requests. Keys retire by time, without a change in
+  // the log: `keys_interval` is how often they are read all the same.
+  explicit ControlHub(pg::Database& db, std::chrono::milliseconds keys_interval = kKeysInterval);
 
   // Sends one snapshot, then changes, and a heartbeat every 250 ms, until the
   // stream ends. A stream that cannot keep up is ended; its gateway comes back
@@ -45,17 +47,21 @@ class ControlHub {
     std::int64_t sequence;
   };
 
+  struct Reading;
+
   std::chrono::milliseconds Step();
   bool ReadChanges();
   // Logs the first failure of a series; whether `status` is OK.
   bool NoteRead(const absl::Status& status);
-  void SendChanges(const ControlRead& read);
+  void SendChanges(const Reading& reading);
+  void SendKeys(const std::string& jwks_json);
   void Admit();
   void SendHeartbeats();
   void Send(Stream& stream, const v1::ControlUpdate& update);
   void EndStreams();
 
   pg::Database& db_;
+  const std::chrono::milliseconds keys_interval_;
   std::mutex mutex_;
   std::vector<Sender> joining_;  // guarded by mutex_
 
@@ -63,6 +69,8 @@ class ControlHub {
   std::vector<Stream> streams_;
   std::optional<std::int64_t> position_;  // Read up to here; unset without streams.
   SteadyTime heartbeat_time_;
+  std::string jwks_json_;  // The keys that every stream has been told.
+  SteadyTime keys_time_;   // When they were read.
   bool is_failing_ = false;
 
   exec::Ticker ticker_;  // last: stops before the rest goes

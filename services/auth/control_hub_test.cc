@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
+#include <map>
+#include <set>
 #include <thread>
 
 #include "gatehouse/auth/v1/control.methods.h"
 #include "libs/base/uuid.h"
 #include "services/auth/auth_testing.h"
+#include "services/auth/control_service.h"
 #include "services/auth/control_store.h"
-#include "services/auth/user_store.h"
+#include "services/auth/revocation.h"
 
 namespace gatehouse::auth {
 namespace {
@@ -52,7 +56,8 @@ class Gateway final : public rpc::RawFeedSender {
   std::vector<v1::ControlUpdate> changes() const {
     std::vector<v1::ControlUpdate> changes;
     for (const v1::ControlUpdate& update : updates()) {
-      if (update.has_epoch() || update.has_revocation()) changes.push_back(update);
+      if (update.change_case() == v1::ControlUpdate::CHANGE_NOT_SET) continue;
+      if (!update.has_snapshot()) changes.push_back(update);
     }
     return changes;
   }
@@ -80,31 +85,46 @@ class ControlHubTest : public ::testing::Test {
     return gateway;
   }
 
+  // Commits what `change` does.
+  void Commit(const std::function<void(pg::Tx&)>& change) {
+    EXPECT_EQ(database_.db().InTransaction([&](pg::Tx& tx) -> absl::Status {
+      change(tx);
+      return absl::OkStatus();
+    }),
+              absl::OkStatus());
+  }
+
   // Commits the revocation of a token; its id.
   std::string Revoke() {
-    const std::string id = UuidV7();
-    EXPECT_TRUE(database_.db()
-                    .InTransaction([&](pg::Tx& tx) -> absl::Status {
-                      AppendRevocation(tx, id);
-                      return absl::OkStatus();
-                    })
-                    .ok());
+    std::string id = UuidV7();
+    Commit([&](pg::Tx& tx) { AppendRevocation(tx, id); });
     return id;
   }
 
+  // The keys as they are published now.
+  std::string Published() {
+    const auto keys = database_.db().Read(
+        [](pg::Tx& tx) -> absl::StatusOr<std::string> { return PublishedKeys(tx).ToJson(); });
+    EXPECT_TRUE(keys.ok()) << keys.status();
+    return keys.value_or("");
+  }
+
+  // Waits until `gateway` has been told one change more; that change.
+  static v1::ControlUpdate Next(const Gateway& gateway, std::size_t told = 0) {
+    EXPECT_TRUE(Eventually([&] { return gateway.changes().size() > told; }));
+    const std::vector<v1::ControlUpdate> changes = gateway.changes();
+    return changes.size() > told ? changes[told] : v1::ControlUpdate();
+  }
+
   testing::AuthDatabase database_;
+  KeyRing keys_{testing::kSecretKey};
   ControlHub hub_{database_.db()};
 };
 
 TEST_F(ControlHubTest, BeginsWithASnapshotOfTheLastDay) {
   const std::string id = database_.AddUser("ada");
   for (int i = 0; i < 2; ++i) {
-    ASSERT_TRUE(database_.db()
-                    .InTransaction([&](pg::Tx& tx) -> absl::Status {
-                      RaiseEpoch(tx, id);
-                      return absl::OkStatus();
-                    })
-                    .ok());
+    Commit([&](pg::Tx& tx) { RaiseUserEpoch(tx, id); });
   }
   const std::string old = Revoke();
   database_.Execute(
@@ -121,6 +141,105 @@ TEST_F(ControlHubTest, BeginsWithASnapshotOfTheLastDay) {
   EXPECT_EQ(first.snapshot().epochs(0).epoch(), 2);
   ASSERT_EQ(first.snapshot().revocations_size(), 1);
   EXPECT_EQ(first.snapshot().revocations(0).token_id(), recent);
+}
+
+TEST_F(ControlHubTest, ASnapshotHoldsTheNewestEpochOfEverySubject) {
+  const std::string ada = database_.AddUser("ada");
+  const std::int64_t tenant = std::stoll(database_.Select("SELECT id FROM auth.tenants"));
+  Commit([&](pg::Tx& tx) { RaiseTenantEpoch(tx, tenant); });
+  Commit([&](pg::Tx& tx) { RaiseGlobalEpoch(tx); });
+  Commit([&](pg::Tx& tx) { RaiseUserEpoch(tx, ada); });
+  Commit([&](pg::Tx& tx) { AppendSubjectChange(tx, "user/" + ada); });
+  Commit([&](pg::Tx& tx) { RaiseGlobalEpoch(tx); });
+  const auto gateway = Join();
+  ASSERT_TRUE(Eventually([&] { return gateway->has_snapshot(); }));
+  std::map<std::string, std::int64_t> epochs;
+  const v1::ControlUpdate first = gateway->updates()[0];
+  for (const v1::Epoch& epoch : first.snapshot().epochs()) epochs[epoch.subject()] = epoch.epoch();
+  EXPECT_EQ(first.sequence(), 5);
+  EXPECT_EQ(epochs,
+            (std::map<std::string, std::int64_t>{
+                {"tenant/" + std::to_string(tenant), 1}, {"user/" + ada, 3}, {"global", 5}}));
+  EXPECT_EQ(first.snapshot().revocations_size(), 0);
+}
+
+TEST_F(ControlHubTest, ASnapshotHoldsTheKeys) {
+  ASSERT_EQ(keys_.Ensure(database_.db()), absl::OkStatus());
+  const auto gateway = Join();
+  ASSERT_TRUE(Eventually([&] { return gateway->has_snapshot(); }));
+  const std::string told = gateway->updates()[0].snapshot().keys().jwks_json();
+  EXPECT_EQ(told, Published());
+  EXPECT_NE(told.find(database_.Select("SELECT kid FROM auth.signing_keys")), std::string::npos);
+}
+
+TEST_F(ControlHubTest, EpochsAndChangesOfSubjectsReachAStream) {
+  const std::string ada = database_.AddUser("ada");
+  const std::int64_t tenant = std::stoll(database_.Select("SELECT id FROM auth.tenants"));
+  const auto gateway = Join();
+  ASSERT_TRUE(Eventually([&] { return gateway->has_snapshot(); }));
+  Commit([&](pg::Tx& tx) { RaiseTenantEpoch(tx, tenant); });
+  Commit([&](pg::Tx& tx) { RaiseGlobalEpoch(tx); });
+  Commit([&](pg::Tx& tx) { RaiseUserEpoch(tx, ada); });
+  Commit([&](pg::Tx& tx) { AppendSubjectChange(tx, "role/admin"); });
+  const std::vector<std::string> subjects = {"tenant/" + std::to_string(tenant), "global",
+                                             "user/" + ada};
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    const v1::ControlUpdate update = Next(*gateway, i);
+    EXPECT_EQ(update.epoch().subject(), subjects[i]);
+    EXPECT_EQ(update.epoch().epoch(), update.sequence()) << "an epoch is a sequence";
+  }
+  EXPECT_EQ(Next(*gateway, 3).subject_change().subject(), "role/admin");
+  EXPECT_EQ(Next(*gateway, 3).sequence(), 4);
+}
+
+TEST_F(ControlHubTest, NewKeysReachAStream) {
+  ASSERT_EQ(keys_.Ensure(database_.db()), absl::OkStatus());
+  const auto gateway = Join();
+  ASSERT_TRUE(Eventually([&] { return gateway->has_snapshot(); }));
+  std::string kid;
+  Commit([&](pg::Tx& tx) { kid = keys_.Rotate(tx, std::chrono::seconds(600)).value(); });
+  const v1::ControlUpdate update = Next(*gateway);
+  EXPECT_EQ(update.sequence(), 2);
+  EXPECT_EQ(update.keys().jwks_json(), Published());
+  EXPECT_NE(update.keys().jwks_json().find(kid), std::string::npos);
+}
+
+TEST_F(ControlHubTest, SeveralChangesOfTheKeysAreToldOnce) {
+  const auto gateway = Join();
+  ASSERT_TRUE(Eventually([&] { return gateway->has_snapshot(); }));
+  std::string revoked;
+  Commit([&](pg::Tx& tx) {
+    AppendKeysChange(tx);
+    AppendKeysChange(tx);
+    AppendRevocation(tx, revoked = UuidV7());
+    AppendKeysChange(tx);
+    AppendRevocation(tx, revoked);
+  });
+  EXPECT_EQ(Next(*gateway, 2).sequence(), 5);
+  const std::vector<v1::ControlUpdate> changes = gateway->changes();
+  ASSERT_EQ(changes.size(), 3u);
+  EXPECT_EQ(changes[0].revocation().token_id(), revoked);
+  EXPECT_TRUE(changes[1].has_keys());
+  EXPECT_EQ(changes[1].sequence(), 4);
+}
+
+TEST_F(ControlHubTest, AKeyThatRetiresByTimeIsToldWithoutAChangeInTheLog) {
+  ASSERT_EQ(keys_.Ensure(database_.db()), absl::OkStatus());
+  const std::string old = database_.Select("SELECT kid FROM auth.signing_keys");
+  Commit([&](pg::Tx& tx) { EXPECT_TRUE(keys_.Rotate(tx, std::chrono::seconds(0)).ok()); });
+  ControlHub hub(database_.db(), std::chrono::milliseconds(20));
+  const auto gateway = std::make_shared<Gateway>();
+  hub.Join(ControlHub::Sender(gateway));
+  ASSERT_TRUE(Eventually([&] { return gateway->heartbeats() > 1; }));
+  EXPECT_TRUE(gateway->changes().empty()) << "the same keys are not told again";
+  database_.Execute(
+      "UPDATE auth.signing_keys SET activate_time = now() - interval '2 hours',"
+      " retire_time = now() - interval '1 hour' WHERE kid = '" +
+      old + "'");
+  const v1::ControlUpdate update = Next(*gateway);
+  EXPECT_EQ(update.sequence(), 2);
+  EXPECT_EQ(update.keys().jwks_json(), Published());
+  EXPECT_EQ(update.keys().jwks_json().find(old), std::string::npos);
 }
 
 TEST_F(ControlHubTest, AnEmptyLogHasASnapshotToo) {
@@ -294,7 +413,7 @@ TEST(ControlServiceTest, TellsGatewaysAndNobodyElse) {
   const std::string id = database.AddUser("ada");
   ASSERT_TRUE(database.db()
                   .InTransaction([&](pg::Tx& tx) -> absl::Status {
-                    RaiseEpoch(tx, id);
+                    RaiseUserEpoch(tx, id);
                     return absl::OkStatus();
                   })
                   .ok());

@@ -5,13 +5,24 @@ namespace {
 
 constexpr char kEpochKind[] = "epoch";
 constexpr char kRevocationKind[] = "revocation";
+constexpr char kChangeKind[] = "change";
+constexpr char kKeysKind[] = "keys";
 
-void Append(pg::Tx& tx, const char* kind, const std::string& subject, std::int64_t epoch) {
+ControlChange::Kind KindOf(const std::string& name) {
+  if (name == kRevocationKind) return ControlChange::Kind::kRevocation;
+  if (name == kChangeKind) return ControlChange::Kind::kChange;
+  if (name == kKeysKind) return ControlChange::Kind::kKeys;
+  return ControlChange::Kind::kEpoch;
+}
+
+// The number that it took, which is the epoch when it is an epoch.
+std::int64_t Append(pg::Tx& tx, const char* kind, const std::string& subject) {
   static constexpr char kAppend[] = R"(
   WITH head AS (UPDATE auth.control_head SET sequence = sequence + 1 RETURNING sequence)
   INSERT INTO auth.control_log (sequence, kind, subject, epoch)
-  SELECT sequence, $1::text, $2::text, $3::bigint FROM head)";
-  tx.exec_params(kAppend, kind, subject, epoch);
+  SELECT sequence, $1::text, $2::text, CASE WHEN $1::text = 'epoch' THEN sequence ELSE 0 END
+  FROM head RETURNING sequence)";
+  return tx.exec_params(kAppend, kind, subject)[0][0].as<std::int64_t>();
 }
 
 // Columns: head, then sequence, kind, subject, epoch, which are NULL in the only
@@ -22,9 +33,7 @@ ControlRead FromRows(const pqxx::result& rows) {
     read.sequence = row[0].as<std::int64_t>();
     if (row[1].is_null()) continue;
     read.changes.push_back({.sequence = row[1].as<std::int64_t>(),
-                            .kind = row[2].as<std::string>() == kEpochKind
-                                        ? ControlChange::Kind::kEpoch
-                                        : ControlChange::Kind::kRevocation,
+                            .kind = KindOf(row[2].as<std::string>()),
                             .subject = row[3].as<std::string>(),
                             .epoch = row[4].as<std::int64_t>()});
   }
@@ -33,12 +42,22 @@ ControlRead FromRows(const pqxx::result& rows) {
 
 }  // namespace
 
-void AppendEpochChange(pg::Tx& tx, const std::string& subject, std::int64_t epoch) {
-  Append(tx, kEpochKind, subject, epoch);
+std::int64_t AppendEpochChange(pg::Tx& tx, const std::string& subject) {
+  return Append(tx, kEpochKind, subject);
 }
 
-void AppendRevocation(pg::Tx& tx, const std::string& token_id) {
-  Append(tx, kRevocationKind, token_id, 0);
+void AppendRevocation(pg::Tx& tx, const std::string& credential_id) {
+  Append(tx, kRevocationKind, credential_id);
+}
+
+void AppendSubjectChange(pg::Tx& tx, const std::string& subject) {
+  Append(tx, kChangeKind, subject);
+}
+
+void AppendKeysChange(pg::Tx& tx) { Append(tx, kKeysKind, ""); }
+
+std::int64_t ControlSequence(pg::Tx& tx) {
+  return tx.exec("SELECT sequence FROM auth.control_head")[0][0].as<std::int64_t>();
 }
 
 ControlRead ReadControl(pg::Tx& tx, std::int64_t sequence, int limit) {

@@ -14,15 +14,27 @@
 namespace gatehouse::auth {
 
 struct ControlChange {
-  enum class Kind { kEpoch, kRevocation };
+  enum class Kind { kEpoch, kRevocation, kChange, kKeys };
   std::int64_t sequence = 0;
   Kind kind = Kind::kEpoch;
-  std::string subject;  // "user/<uuid>" of an epoch, or the UUID of a revoked token.
+  // "user/<uuid>", "tenant/<id>", "global" or "role/<name>", or the UUID of a revoked
+  // credential; empty for kKeys.
+  std::string subject;
   std::int64_t epoch = 0;
 };
 
-void AppendEpochChange(pg::Tx& tx, const std::string& subject, std::int64_t epoch);
-void AppendRevocation(pg::Tx& tx, const std::string& token_id);
+// What was issued for `subject` before now is dead; returns the sequence, which is
+// the new epoch. Callers use revocation.h, which also raises the epoch of the row.
+std::int64_t AppendEpochChange(pg::Tx& tx, const std::string& subject);
+// One credential is dead.
+void AppendRevocation(pg::Tx& tx, const std::string& credential_id);
+// What `subject` may do or is called has changed; its credentials live on.
+void AppendSubjectChange(pg::Tx& tx, const std::string& subject);
+// The signing keys have changed.
+void AppendKeysChange(pg::Tx& tx);
+
+// The present sequence: the epoch of what is issued now.
+std::int64_t ControlSequence(pg::Tx& tx);
 
 // Changes and the position that they reach, read in one snapshot.
 struct ControlRead {

@@ -7,45 +7,53 @@
 
 #include "libs/pg/database.h"
 #include "services/auth/audit.h"
+#include "services/auth/credential_issuer.h"
+#include "services/auth/login_throttle.h"
 #include "services/auth/password.h"
 #include "services/auth/user.h"
 
 namespace gatehouse::auth {
 
 struct LoginRequest {
-  std::string username;  // Or email.
+  std::string username;  // Or email. Empty: the first administrator.
   std::string password;
-  Origin origin;
+  CredentialKind kind = CredentialKind::kToken;
+  bool is_persistent = false;  // Of kSession.
+  Origin origin = {};
 };
 
-// A new credential, shown here only, and its owner.
-struct IssuedToken {
-  std::string token;
-  User user;
-  bool has_revoked = false;  // An older credential of the user was revoked for it.
-};
-
-// Thread-safe. Holds no database connection while the password is checked.
+// Thread-safe. Holds no database connection while a password is hashed.
 class Login {
  public:
-  // Both must outlive this.
-  Login(pg::Database& db, PasswordHasher& hasher) : db_(db), hasher_(hasher) {}
+  // All must outlive this. `first_admin`: ADMIN_USERNAME.
+  Login(pg::Database& db, PasswordHasher& hasher, LoginThrottle& throttle, CredentialIssuer& issuer,
+        std::string first_admin);
 
-  // UNAUTHENTICATED / CREDENTIALS_INVALID, or RESOURCE_EXHAUSTED / OVERLOADED.
-  absl::StatusOr<IssuedToken> WithPassword(const LoginRequest& request);
+  // UNAUTHENTICATED / CREDENTIALS_INVALID, or RESOURCE_EXHAUSTED / LOGIN_DELAYED or
+  // OVERLOADED.
+  absl::StatusOr<IssuedCredential> WithPassword(const LoginRequest& request);
 
   // A credential for a newcomer, whose password was just checked.
-  absl::StatusOr<IssuedToken> AfterSignup(const User& user, const Origin& origin);
+  absl::StatusOr<IssuedCredential> AfterSignup(const User& user, CredentialKind kind,
+                                               const Origin& origin);
 
  private:
-  // `password_hash` is the one that was checked; nullopt: any.
-  absl::StatusOr<IssuedToken> Issue(const std::string& user_id,
-                                    const std::optional<std::string>& password_hash,
-                                    AuditEvent success);
-  absl::Status Refuse(AuditEvent failure, const std::string& cause);
+  // A password that was checked, and what it was checked against.
+  struct Proof {
+    std::string account;        // Of the throttle.
+    std::string password_hash;  // The one that was checked.
+    std::string fresh_hash;     // To be stored instead of it, or empty.
+  };
+  // Without a proof the owner need only be active.
+  absl::StatusOr<IssuedCredential> Issue(const IssueOrder& order, const std::optional<Proof>& proof,
+                                         const AuditEvent& success);
+  void AuditRefusal(AuditEvent failure, const std::string& cause);
 
   pg::Database& db_;
   PasswordHasher& hasher_;
+  LoginThrottle& throttle_;
+  CredentialIssuer& issuer_;
+  const std::string first_admin_;
 };
 
 }  // namespace gatehouse::auth

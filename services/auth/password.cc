@@ -14,6 +14,8 @@
 #include "absl/strings/ascii.h"
 #include "libs/base/secret.h"
 #include "libs/metrics/metrics.h"
+#include "services/auth/hash_memory.h"
+#include "services/auth/password_hash.h"
 #include "services/auth/user.h"
 
 namespace gatehouse::auth {
@@ -61,6 +63,7 @@ bool IsGuessable(const std::string& password, const std::vector<std::string>& na
 
 // Empty when memory is short.
 std::string ComputeHash(const std::string& password) {
+  const HashMemory memory;
   std::string hash(crypto_pwhash_STRBYTES, '\0');
   if (crypto_pwhash_str_alg(hash.data(), password.data(), password.size(), kPasses, kMemoryBytes,
                             crypto_pwhash_ALG_ARGON2ID13) != 0) {
@@ -68,6 +71,31 @@ std::string ComputeHash(const std::string& password) {
   }
   hash.resize(hash.find('\0'));
   return hash;
+}
+
+Fit FitOfArgon2id(const std::string& password, const std::string& hash) {
+  const HashMemory memory;
+  if (crypto_pwhash_str_verify(hash.c_str(), password.data(), password.size()) != 0) {
+    return Fit::kNo;
+  }
+  const bool is_present = crypto_pwhash_str_needs_rehash(hash.c_str(), kPasses, kMemoryBytes) == 0;
+  return is_present ? Fit::kYes : Fit::kOutdated;
+}
+
+// For no hash and for one that cannot be read the work is done on `decoy`.
+Fit FitOf(const std::string& password, const std::string& hash, const std::string& decoy) {
+  switch (FormOf(hash)) {
+    case HashForm::kArgon2id:
+      return FitOfArgon2id(password, hash);
+    case HashForm::kBcrypt:
+      return FitsBcrypt(password, hash) ? Fit::kOutdated : Fit::kNo;
+    case HashForm::kDjango:
+      return FitsDjango(password, hash) ? Fit::kOutdated : Fit::kNo;
+    case HashForm::kMalformed:
+      FitOfArgon2id(password, decoy);
+      return Fit::kNo;
+  }
+  return Fit::kNo;
 }
 
 exec::Pool::Options PoolOptions(const PasswordHasher::Options& options) {
@@ -132,13 +160,10 @@ absl::StatusOr<std::string> PasswordHasher::Hash(const std::string& password) {
   return hash;
 }
 
-absl::StatusOr<bool> PasswordHasher::Verify(const std::string& password, const std::string& hash) {
-  const std::string& against = hash.empty() ? decoy_hash_ : hash;
-  bool equal = false;
-  GH_RETURN_IF_ERROR(RunOnPool([&] {
-    equal = crypto_pwhash_str_verify(against.c_str(), password.data(), password.size()) == 0;
-  }));
-  return equal && !hash.empty();
+absl::StatusOr<Fit> PasswordHasher::Verify(const std::string& password, const std::string& hash) {
+  Fit fit = Fit::kNo;
+  GH_RETURN_IF_ERROR(RunOnPool([&] { fit = FitOf(password, hash, decoy_hash_); }));
+  return fit;
 }
 
 }  // namespace gatehouse::auth

@@ -19,6 +19,13 @@ namespace gatehouse::auth {
 absl::Status CheckPassword(const std::string& password, const std::string& username,
                            const std::string& email);
 
+// What a check found.
+enum class Fit {
+  kNo,
+  kYes,
+  kOutdated,  // Fits, but the hash is foreign or weak: store a new one.
+};
+
 // Thread-safe. The calling thread waits; it must hold no database connection.
 class PasswordHasher {
  public:
@@ -34,9 +41,10 @@ class PasswordHasher {
   // OVERLOADED when too many are waiting.
   absl::StatusOr<std::string> Hash(const std::string& password);
 
-  // Whether `password` is the one of `hash`. An empty `hash` means that there is
-  // no such user: the same work is done, and the answer is no.
-  absl::StatusOr<bool> Verify(const std::string& password, const std::string& hash);
+  // Whether `password` is the one of `hash`: argon2id, bcrypt ("$2b$", "$2a$", "$2y$")
+  // or Django's "pbkdf2_sha256$". An empty `hash` means that there is no such user:
+  // the work of argon2id is done, and the answer is no.
+  absl::StatusOr<Fit> Verify(const std::string& password, const std::string& hash);
 
   // How many hashes were computed, for either purpose.
   std::int64_t hash_count() const { return hash_count_; }

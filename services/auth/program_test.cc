@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include "gatehouse/auth/v1/auth.methods.h"
+#include "gatehouse/auth/v1/session.methods.h"
 #include "libs/pg/sealer.h"
 #include "services/auth/audit_store.h"
 #include "services/auth/program_testing.h"
@@ -13,12 +13,12 @@ namespace {
 using testing::Eventually;
 using testing::kPassword;
 using testing::ProgramRun;
-using Api = v1::AuthService;
+using Api = v1::SessionService;
 
 class ProgramTest : public ::testing::Test {
  protected:
-  absl::StatusOr<v1::SignUpResponse> SignUp(const std::string& address,
-                                            const std::string& username) {
+  absl::StatusOr<v1::IssuedCredential> SignUp(const std::string& address,
+                                              const std::string& username) {
     v1::SignUpRequest request;
     request.set_username(username);
     request.set_email(username + "@example.com");
@@ -28,10 +28,11 @@ class ProgramTest : public ::testing::Test {
   }
 
   absl::Status LogIn(const std::string& address, const std::string& username) {
-    v1::IssueTokenRequest request;
+    v1::LogInRequest request;
     request.set_username(username);
     request.set_password(kPassword);
-    return rpc::Client("auth", address, &world_.gateway()).Call(Api::kIssueToken, request).status();
+    request.set_kind(v1::CREDENTIAL_KIND_ACCESS);
+    return rpc::Client("auth", address, &world_.gateway()).Call(Api::kLogIn, request).status();
   }
 
   bool UserExists(const std::string& username) {

@@ -72,6 +72,14 @@ ProgramWorld::ProgramWorld(AuthDatabase& database)
                        response.set_tenant_id(tenant_id);
                        return response;
                      });
+  invitations_.Unary(InvitationService::kCheckInvitation, {.callers = {"auth"}},
+                     [this](rpc::Call&, const invitations::v1::CheckInvitationRequest& request)
+                         -> absl::StatusOr<invitations::v1::CheckInvitationResponse> {
+                       Signup signup;
+                       signup.passkey_digest = request.token_digest();
+                       GH_RETURN_IF_ERROR(redeemer_.Check(signup));
+                       return invitations::v1::CheckInvitationResponse();
+                     });
   auto server = rpc::Server::Start({.address = "127.0.0.1:0"}, {&invitations_}, *verifier_);
   EXPECT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
@@ -88,6 +96,7 @@ std::map<std::string, std::string> ProgramWorld::Environment() const {
           {"SERVICE_KEY", Base64UrlEncode(auth_seed_)},
           {"SERVICE_KEYS_FILE", directory_ + "/keys"},
           {"DATABASE_URL", database_url_},
+          {"SECRET_KEY", kSecretKey},
           {"INVITATIONS_ADDRESS", server_->address()}};
 }
 

@@ -1,4 +1,4 @@
-// Redeems passkeys by RPC at the invitations service.
+// Asks for passkeys and redeems them by RPC at the invitations service.
 #pragma once
 
 #include "libs/rpc/client.h"
@@ -12,6 +12,7 @@ class RpcRedeemer final : public InvitationRedeemer {
   // `client` must outlive this.
   explicit RpcRedeemer(rpc::Client& client) : client_(client) {}
 
+  absl::Status Check(const Signup& signup) override;
   absl::StatusOr<std::int64_t> Redeem(const Signup& signup) override;
 
  private:

@@ -9,6 +9,7 @@
 #include "libs/log/log.h"
 #include "services/auth/audit_store.h"
 #include "services/auth/signup_store.h"
+#include "services/auth/tenant_store.h"
 #include "services/auth/user_store.h"
 
 namespace gatehouse::auth {
@@ -40,16 +41,13 @@ AuditEvent EventOf(const Signup& signup, const std::string& type, bool success,
 
 // The tenant that the invitation names, or a new one of the newcomer's own.
 absl::StatusOr<std::int64_t> TenantFor(pg::Tx& tx, const Signup& signup, std::int64_t tenant_id) {
-  if (tenant_id != 0) {
-    if (FindTenant(tx, tenant_id)) return tenant_id;
-    return Error(absl::StatusCode::kInternal, "TENANT_NOT_FOUND",
-                 "the invitation is for a tenant that does not exist");
+  if (tenant_id == 0) {
+    GH_ASSIGN_OR_RETURN(const Tenant own, InsertOwnTenant(tx, signup.username, signup.id));
+    return own.id;
   }
-  for (const std::string& client_id : ClientIdsFor(signup.username, signup.id)) {
-    const auto tenant = InsertTenant(tx, client_id, signup.username + "'s Organization");
-    if (tenant) return tenant->id;
-  }
-  return Error(absl::StatusCode::kInternal, "CLIENT_ID_TAKEN", "no tenant name is free");
+  if (FindTenant(tx, tenant_id)) return tenant_id;
+  return Error(absl::StatusCode::kFailedPrecondition, "INVITATION_TENANT_NOT_FOUND",
+               "the invitation is for a tenant that does not exist; ask for another one");
 }
 
 }  // namespace
@@ -59,35 +57,64 @@ SignupSaga::SignupSaga(pg::Database& db, PasswordHasher& hasher, InvitationRedee
 
 absl::StatusOr<User> SignupSaga::SignUp(const SignupRequest& request) {
   GH_RETURN_IF_ERROR(Check(request));
-  GH_ASSIGN_OR_RETURN(Reservation reservation, Reserve(request));
-  if (reservation.user) return *std::move(reservation.user);
+  absl::StatusOr<Reservation> reservation = Begin(request);
+  if (IsTaken(reservation.status())) Audit(request, {"signup_failure"}, reservation.status());
+  if (!reservation.ok()) return reservation.status();
+  if (reservation->user) return *std::move(reservation->user);
   if (Failpoint("auth.signup.reserved")) return Pending();
-  return Finish(reservation.signup);
+  return Finish(reservation->signup);
 }
 
-absl::StatusOr<SignupSaga::Reservation> SignupSaga::Reserve(const SignupRequest& request) {
-  std::string password_hash;
+// Whoever has no good passkey is refused before anything depends on whether a name
+// is taken: the statements, the hashes and the answer are the same.
+absl::StatusOr<SignupSaga::Reservation> SignupSaga::Begin(const SignupRequest& request) {
+  GH_ASSIGN_OR_RETURN(std::optional<Reservation> same, FindSame(request));
+  if (same) return *std::move(same);
+  Signup signup{.id = UuidV7(),
+                .username = request.username,
+                .email = request.email,
+                .password_hash = "",
+                .passkey_digest = Sha256(request.passkey),
+                .origin = request.origin};
+  const absl::Status checked = redeemer_.Check(signup);
+  if (IsDefiniteRefusal(checked)) {
+    // Perhaps the same request has spent the passkey a moment ago: look again.
+    GH_ASSIGN_OR_RETURN(same, FindSame(request));
+    if (same) return *std::move(same);
+    Audit(request, {"passkey_rejected", "signup_failure"}, checked);
+    return checked;
+  }
+  GH_ASSIGN_OR_RETURN(signup.password_hash, hasher_.Hash(request.password));
+  if (!checked.ok()) return ReserveUnchecked(signup);
+  return Reserve(signup, request);
+}
+
+absl::StatusOr<SignupSaga::Reservation> SignupSaga::Reserve(const Signup& signup,
+                                                            const SignupRequest& request) {
   absl::Status taken;
   for (int attempt = 0; attempt < kReserveAttemptsMax; ++attempt) {
-    GH_ASSIGN_OR_RETURN(std::optional<Reservation> same, FindSame(request));
-    if (same) return *std::move(same);
-    if (password_hash.empty()) {
-      GH_ASSIGN_OR_RETURN(password_hash, hasher_.Hash(request.password));
-    }
-    const Signup signup{.id = UuidV7(),
-                        .username = request.username,
-                        .email = request.email,
-                        .password_hash = password_hash,
-                        .passkey_digest = Sha256(request.passkey),
-                        .origin = request.origin};
-    taken = db_.InTransaction([&](pg::Tx& tx) { return ReserveNames(tx, signup); });
+    taken = db_.InTransaction([&](pg::Tx& tx) -> absl::Status {
+      GH_RETURN_IF_ERROR(ReserveNames(tx, signup));
+      AppendEvent(tx, EventOf(signup, "passkey_validated", /*success=*/true, ""));
+      return absl::OkStatus();
+    });
     if (taken.ok()) return Reservation{.signup = signup, .user = std::nullopt};
     // In doubt: if the row is there, it reserves the names and is swept forward.
-    if (taken.code() == absl::StatusCode::kUnknown) return Pending();
+    if (pg::InDoubt(taken)) return Pending();
     if (!IsTaken(taken)) return taken;
     // Perhaps by the same request a moment ago: look again.
+    GH_ASSIGN_OR_RETURN(std::optional<Reservation> same, FindSame(request));
+    if (same) return *std::move(same);
   }
   return taken;
+}
+
+// Nobody knows whether the passkey is good, so the answer tells nothing of the
+// names. The sweeper goes on with what could be reserved.
+absl::Status SignupSaga::ReserveUnchecked(const Signup& signup) {
+  absl::Status reserved = db_.InTransaction([&](pg::Tx& tx) { return ReserveNames(tx, signup); });
+  if (reserved.ok() || IsTaken(reserved) || pg::InDoubt(reserved)) return Pending();
+  return reserved;
 }
 
 absl::StatusOr<std::optional<SignupSaga::Reservation>> SignupSaga::FindSame(
@@ -106,8 +133,8 @@ absl::StatusOr<std::optional<SignupSaga::Reservation>> SignupSaga::FindSame(
   const bool is_under_way = found.signup && IsSame(*found.signup, request);
   if (!found.user && !is_under_way) return std::nullopt;
   const std::string& hash = found.user ? found.user->password_hash : found.signup->password_hash;
-  GH_ASSIGN_OR_RETURN(const bool fits, hasher_.Verify(request.password, hash));
-  if (!fits) {
+  GH_ASSIGN_OR_RETURN(const Fit fit, hasher_.Verify(request.password, hash));
+  if (fit == Fit::kNo) {
     return Error(absl::StatusCode::kAlreadyExists, "USERNAME_TAKEN", "the username already exists");
   }
   Reservation same;
@@ -131,6 +158,7 @@ absl::StatusOr<User> SignupSaga::Finish(const Signup& signup) {
   }
   if (Failpoint("auth.signup.redeemed")) return Pending();
   absl::StatusOr<User> user = CreateUser(signup, *tenant_id);
+  if (IsDefiniteRefusal(user.status())) return Refuse(signup, user.status());
   if (!user.ok()) {
     log::Warning("a redeemed signup is not finished yet",
                  {{"signup_id", signup.id}, {"error", std::string(user.status().message())}});
@@ -178,6 +206,24 @@ absl::Status SignupSaga::Refuse(const Signup& signup, const absl::Status& refusa
     log::Warning("a refused signup still reserves its names", {{"signup_id", signup.id}});
   }
   return refusal;
+}
+
+// What cannot be written is lost: the refusal stands all the same.
+void SignupSaga::Audit(const SignupRequest& request, const std::vector<const char*>& types,
+                       const absl::Status& refusal) {
+  const Signup names{.id = "",
+                     .username = request.username,
+                     .email = request.email,
+                     .password_hash = "",
+                     .origin = request.origin};
+  const absl::Status written = db_.InTransaction([&](pg::Tx& tx) -> absl::Status {
+    for (const char* type : types) {
+      AppendEvent(tx, EventOf(names, type, /*success=*/false, Reason(refusal)));
+    }
+    return absl::OkStatus();
+  });
+  if (!written.ok())
+    log::Warning("a refused signup was not audited", {{"reason", Reason(written)}});
 }
 
 absl::StatusOr<int> SignupSaga::Sweep(std::chrono::seconds age) {

@@ -41,6 +41,10 @@ class SignupSagaTest : public ::testing::Test {
     return results;
   }
 
+  int Events(const std::string& type) {
+    return database_.Count("auth.audit_events WHERE type = '" + type + "'");
+  }
+
   int Sweep() {
     const absl::StatusOr<int> swept = saga_.Sweep(std::chrono::seconds(0));
     EXPECT_TRUE(swept.ok()) << swept.status();
@@ -106,7 +110,7 @@ TEST_F(SignupSagaTest, RepeatNeedsThePasswordThePasskeyAndAnActiveAccount) {
   EXPECT_EQ(ReasonOf(other_password), "USERNAME_TAKEN");
   EXPECT_EQ(ReasonOf(Request("ada", "p2")), "USERNAME_TAKEN");
   database_.Execute("UPDATE auth.users SET is_active = false");
-  EXPECT_EQ(ReasonOf(Request("ada")), "USERNAME_TAKEN");
+  EXPECT_EQ(ReasonOf(Request("ada")), "INVITATION_ALREADY_REDEEMED");
   EXPECT_EQ(redeemer_.redemption_ids().size(), 1u) << "a refused signup spent a passkey";
 }
 
@@ -119,6 +123,8 @@ TEST_F(SignupSagaTest, NamesAreTakenRegardlessOfCase) {
   EXPECT_EQ(ReasonOf(same_email), "EMAIL_TAKEN");
   EXPECT_EQ(redeemer_.calls(), 0);
   EXPECT_EQ(database_.Count("auth.signups"), 0);
+  EXPECT_EQ(Events("passkey_validated"), 0);
+  EXPECT_EQ(Events("signup_failure"), 2);
 }
 
 TEST_F(SignupSagaTest, WrongRequestsReachNothing) {
@@ -127,7 +133,87 @@ TEST_F(SignupSagaTest, WrongRequestsReachNothing) {
   const std::int64_t hashes = testing::TheHasher().hash_count();
   EXPECT_EQ(ReasonOf(request), "PASSWORD_TOO_WEAK");
   EXPECT_EQ(testing::TheHasher().hash_count(), hashes);
+  EXPECT_EQ(redeemer_.checks(), 0);
   EXPECT_EQ(redeemer_.calls(), 0);
+}
+
+TEST_F(SignupSagaTest, WithoutAGoodPasskeyNobodyLearnsWhetherANameIsTaken) {
+  database_.AddUser("taken");
+  redeemer_.Invite("p1");
+  redeemer_.FailBefore({kUnavailable});
+  ASSERT_EQ(ReasonOf(Request("reserved")), "SIGNUP_PENDING");
+  SignupRequest taken_email = Request("free");
+  taken_email.email = "taken@example.com";
+  for (SignupRequest request :
+       {Request("free"), Request("taken"), Request("reserved"), taken_email}) {
+    request.passkey = "unknown";
+    const std::int64_t hashes = testing::TheHasher().hash_count();
+    const int checks = redeemer_.checks();
+    const absl::Status refused = saga_.SignUp(request).status();
+    EXPECT_EQ(Reason(refused), "INVITATION_NOT_FOUND") << request.username;
+    EXPECT_EQ(refused.message(), "no such invitation") << request.username;
+    EXPECT_EQ(testing::TheHasher().hash_count(), hashes) << request.username;
+    EXPECT_EQ(redeemer_.checks(), checks + 1) << request.username;
+  }
+  EXPECT_EQ(Events("passkey_rejected"), 4);
+  EXPECT_EQ(Events("signup_failure"), 4);
+  EXPECT_EQ(database_.Count("auth.signups"), 1);
+}
+
+TEST_F(SignupSagaTest, ThePasswordIsHashedOnceAndOnlyForAGoodPasskey) {
+  const std::int64_t hashes = testing::TheHasher().hash_count();
+  EXPECT_EQ(ReasonOf(Request("ada", "unknown")), "INVITATION_NOT_FOUND");
+  EXPECT_EQ(testing::TheHasher().hash_count(), hashes);
+  redeemer_.Invite("p1");
+  EXPECT_TRUE(saga_.SignUp(Request("ada")).ok());
+  EXPECT_EQ(testing::TheHasher().hash_count(), hashes + 1);
+}
+
+TEST_F(SignupSagaTest, AuditsAGoodPasskeyWithTheReservation) {
+  redeemer_.Invite("p1");
+  redeemer_.FailBefore({kUnavailable});
+  EXPECT_EQ(ReasonOf(Request("ada")), "SIGNUP_PENDING");
+  EXPECT_EQ(Events("passkey_validated"), 1);
+  EXPECT_EQ(Events("passkey_consumed"), 0);
+  EXPECT_EQ(database_.Count("auth.audit_events e JOIN auth.signups s ON e.actor_user_id = s.id"
+                            " WHERE e.success AND e.actor_username = 'ada'"
+                            " AND e.client_address = '192.0.2.1'"),
+            1);
+  EXPECT_TRUE(saga_.SignUp(Request("ada")).ok());
+  EXPECT_EQ(Events("passkey_validated"), 1) << "once for both requests";
+}
+
+TEST_F(SignupSagaTest, AnUncheckedPasskeyTellsNothingOfTheNamesAndIsSweptForward) {
+  database_.AddUser("taken");
+  redeemer_.Invite("p1");
+  std::vector<std::int64_t> hashes;
+  for (const char* name : {"taken", "ada"}) {
+    redeemer_.FailChecks({kUnavailable});
+    const std::int64_t before = testing::TheHasher().hash_count();
+    const absl::Status pending = saga_.SignUp(Request(name)).status();
+    EXPECT_EQ(pending.code(), absl::StatusCode::kUnavailable) << name;
+    EXPECT_EQ(Reason(pending), "SIGNUP_PENDING") << name;
+    hashes.push_back(testing::TheHasher().hash_count() - before);
+  }
+  EXPECT_EQ(hashes[0], hashes[1]);
+  EXPECT_EQ(redeemer_.calls(), 0);
+  EXPECT_EQ(Events("passkey_validated"), 0);
+  EXPECT_EQ(database_.Count("auth.signups WHERE username = 'ada'"), 1);
+  EXPECT_EQ(Sweep(), 1);
+  EXPECT_EQ(database_.Count("auth.users WHERE username = 'ada'"), 1);
+  EXPECT_EQ(redeemer_.redemption_ids().size(), 1u);
+}
+
+TEST_F(SignupSagaTest, ATenantThatDoesNotExistEndsTheSignup) {
+  redeemer_.Invite("p1", 1, 999);
+  const absl::Status refused = saga_.SignUp(Request("ada")).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Reason(refused), "INVITATION_TENANT_NOT_FOUND");
+  EXPECT_EQ(database_.Count("auth.signups"), 0);
+  EXPECT_EQ(database_.Count("auth.users"), 0);
+  EXPECT_EQ(Events("signup_failure"), 1);
+  redeemer_.Invite("p2");
+  EXPECT_TRUE(saga_.SignUp(Request("ada", "p2")).ok()) << "the names are free";
 }
 
 TEST_F(SignupSagaTest, DefiniteRefusalFreesTheNamesAndIsAudited) {
@@ -179,7 +265,7 @@ TEST_F(SignupSagaTest, RedeemedWithoutAnAnswerIsRedeemedOnce) {
 }
 
 TEST_F(SignupSagaTest, SweptRefusalFreesTheNames) {
-  redeemer_.FailBefore({kUnavailable});
+  redeemer_.FailChecks({kUnavailable});
   EXPECT_EQ(ReasonOf(Request("ada", "unknown")), "SIGNUP_PENDING");
   EXPECT_EQ(Sweep(), 1);
   EXPECT_EQ(database_.Count("auth.signups"), 0);
@@ -229,6 +315,20 @@ TEST_F(SignupSagaTest, OnePasskeyForEightNamesMakesOneUser) {
   EXPECT_EQ(refused, 7);
   EXPECT_EQ(database_.Count("auth.users"), 1);
   EXPECT_EQ(database_.Count("auth.tenants"), 1);
+  EXPECT_EQ(database_.Count("auth.signups"), 0);
+}
+
+TEST_F(SignupSagaTest, APasskeyOfThreeUsesMakesThreeUsersOfEightNames) {
+  redeemer_.Invite("p1", 3);
+  std::vector<SignupRequest> requests;
+  for (int i = 0; i < 8; ++i) requests.push_back(Request("user" + std::to_string(i)));
+  int created = 0;
+  for (const auto& result : InParallel(requests)) {
+    if (result.ok()) ++created;
+  }
+  EXPECT_EQ(created, 3);
+  EXPECT_EQ(database_.Count("auth.users"), 3);
+  EXPECT_EQ(redeemer_.redemption_ids().size(), 3u);
   EXPECT_EQ(database_.Count("auth.signups"), 0);
 }
 

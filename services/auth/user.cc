@@ -10,6 +10,10 @@ namespace {
 
 constexpr std::size_t kUsernameMin = 3;
 constexpr std::size_t kUsernameMax = 50;
+constexpr std::size_t kClientIdMin = 3;
+constexpr std::size_t kClientIdMax = 50;
+constexpr std::size_t kTenantNameBytesMax = 200;
+constexpr std::size_t kTierMax = 50;
 constexpr std::size_t kEmailBytesMax = 254;
 constexpr std::size_t kLocalPartBytesMax = 64;
 constexpr std::size_t kLabelBytesMax = 63;
@@ -74,6 +78,32 @@ absl::Status CheckEmail(const std::string& email) {
     return absl::OkStatus();
   }
   return FieldError("EMAIL_INVALID", "email", "must be an email address");
+}
+
+absl::Status CheckClientId(const std::string& client_id) {
+  bool valid = client_id.size() >= kClientIdMin && client_id.size() <= kClientIdMax;
+  for (unsigned char c : client_id) valid = valid && IsUsernameChar(c) && c != '.';
+  if (valid) return absl::OkStatus();
+  return FieldError("CLIENT_ID_INVALID", "client_id",
+                    "must be 3 to 50 letters, digits, hyphens or underscores");
+}
+
+absl::Status CheckTenantName(const std::string& name) {
+  if (name.size() <= kTenantNameBytesMax && name.find('\0') == std::string::npos &&
+      !absl::StripAsciiWhitespace(name).empty()) {
+    return absl::OkStatus();
+  }
+  return FieldError("NAME_INVALID", "name", "must be 1 to 200 bytes of text");
+}
+
+absl::Status CheckTier(const std::string& tier) {
+  bool valid = !tier.empty() && tier.size() <= kTierMax;
+  for (unsigned char c : tier) {
+    valid = valid && (absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_' || c == '-');
+  }
+  if (valid) return absl::OkStatus();
+  return FieldError("TIER_INVALID", "tier",
+                    "must be 1 to 50 lower-case letters, digits, hyphens or underscores");
 }
 
 std::vector<std::string> ClientIdsFor(const std::string& username, const std::string& user_id) {

@@ -1,5 +1,5 @@
 // Users and tenants, and the rules for their names. Pure: no I/O, no protobuf.
-// Not credentials (password.h, token_store.h).
+// Not credentials (password.h, credential.h), nor what a change may do (user_change.h).
 #pragma once
 
 #include <cstdint>
@@ -28,14 +28,20 @@ struct User {
   std::string email;
   Tenant tenant;
   std::string role;
+  std::vector<std::string> permissions;  // Of the role now, sorted.
   bool is_active = true;
-  int rate_limit_per_second = 0;  // 0 follows the role.
-  int rate_limit_burst = 0;       // 0 follows the role.
+  bool is_revoked = false;  // Marked; says nothing of credentials issued since.
+  bool password_change_required = false;
+  int rate_limit_per_second = 0;  // In force: the user's own, else the role's.
+  int rate_limit_burst = 0;       // In force: the user's own, else the role's.
   std::string first_name;
   std::string last_name;
   std::string settings_json;
   std::int64_t profile_number = 0;
-  std::int64_t epoch = 0;
+  std::string notes;           // For administrators only.
+  std::string disable_reason;  // For administrators only.
+  std::string stripe_customer_id;
+  std::int64_t epoch = 0;  // Credentials issued under a smaller one are dead.
   Time create_time;
   Time update_time;
 };
@@ -50,6 +56,15 @@ absl::Status CheckUsername(const std::string& username);
 // INVALID_ARGUMENT / EMAIL_INVALID unless a dot-atom addr-spec of RFC 5322, with
 // a domain of at least two labels, at most 254 bytes.
 absl::Status CheckEmail(const std::string& email);
+
+// INVALID_ARGUMENT / CLIENT_ID_INVALID unless 3–50 characters of [A-Za-z0-9_-].
+absl::Status CheckClientId(const std::string& client_id);
+
+// INVALID_ARGUMENT / NAME_INVALID unless 1–200 bytes that are not all blank.
+absl::Status CheckTenantName(const std::string& name);
+
+// INVALID_ARGUMENT / TIER_INVALID unless 1–50 characters of [a-z0-9_-].
+absl::Status CheckTier(const std::string& tier);
 
 // Names that a tenant of `username`'s own may have: the first that is free is
 // taken, and the last, made of `user_id`, always is.

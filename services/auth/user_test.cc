@@ -39,6 +39,37 @@ TEST(EmailTest, RefusesWhatIsNoAddress) {
   }
 }
 
+TEST(TenantNameTest, ClientIdsHaveTheirAlphabetAndLengths) {
+  for (const std::string& id :
+       {std::string("abc"), std::string("Acme_Co-9"), std::string(50, 'a')}) {
+    EXPECT_TRUE(CheckClientId(id).ok()) << id;
+  }
+  for (const std::string& id : {std::string("ab"), std::string(51, 'a'), std::string("a.b"),
+                                std::string("a b"), std::string("a\0b", 3)}) {
+    EXPECT_EQ(Reason(CheckClientId(id)), "CLIENT_ID_INVALID") << id;
+  }
+}
+
+TEST(TenantNameTest, NamesAreTextOfTwoHundredBytesAtMost) {
+  EXPECT_TRUE(CheckTenantName("Ada's Organization").ok());
+  EXPECT_TRUE(CheckTenantName(std::string(200, 'n')).ok());
+  for (const std::string& name :
+       {std::string(), std::string("  "), std::string(201, 'n'), std::string("a\0b", 3)}) {
+    EXPECT_EQ(Reason(CheckTenantName(name)), "NAME_INVALID") << name;
+  }
+}
+
+TEST(TenantNameTest, TiersAreLowerCaseWords) {
+  for (const std::string& tier :
+       {std::string("free"), std::string("pro-2_x"), std::string(50, 't')}) {
+    EXPECT_TRUE(CheckTier(tier).ok()) << tier;
+  }
+  for (const std::string& tier :
+       {std::string(), std::string("Free"), std::string("a b"), std::string(51, 't')}) {
+    EXPECT_EQ(Reason(CheckTier(tier)), "TIER_INVALID") << tier;
+  }
+}
+
 TEST(ClientIdTest, FollowsTheNameAndEndsInTheIdItself) {
   const std::string id = "0198c0de-0000-7000-8000-00000000ada0";
   const std::vector<std::string> ids = ClientIdsFor("Ada", id);

@@ -49,6 +49,17 @@ Policy ParsePolicy(const std::string& text) {
   return Policy::kBlock;
 }
 
+bool IsPlanTier(const std::string& text) {
+  return text == "free" || text == "starter" || text == "professional" || text == "enterprise";
+}
+
+bool Account::ChangeTier(const std::string& tier) {
+  if (tier == plan_tier) return false;
+  plan_tier = tier;
+  ++tier_version;
+  return true;
+}
+
 absl::StatusOr<Decision> Decide(const Account& account, std::int64_t estimate_nanos) {
   if (account.policy == Policy::kLimited && estimate_nanos > account.ceiling_nanos) {
     return AboveCeiling(account, estimate_nanos);

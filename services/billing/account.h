@@ -1,5 +1,5 @@
-// A tenant's reserve account and the policy that decides what it may spend. Pure:
-// no I/O and no protobuf.
+// A tenant's reserve account, its plan, and the policy that decides what it may
+// spend. Pure: no I/O and no protobuf.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,17 @@ enum class Policy { kBlock, kWarn, kLimited };
 const char* PolicyText(Policy policy);
 Policy ParsePolicy(const std::string& text);
 
+// Whether there is such a plan: free, starter, professional or enterprise.
+bool IsPlanTier(const std::string& text);
+
 struct Account {
   std::int64_t tenant_id = 0;
   std::int64_t settled_nanos = 0;  // Money booked; negative in debt.
   std::int64_t held_nanos = 0;     // Of it, set aside by open holds.
   std::int64_t entry_count = 0;    // Ledger entries so far.
   Policy policy = Policy::kWarn;
+  std::string plan_tier = "free";
+  std::int64_t tier_version = 0;  // How often plan_tier was changed.
   std::int64_t low_threshold_nanos = 5'000'000'000;
   // How far below zero reserves may go. nullopt: not at all under block, without
   // end otherwise.
@@ -29,6 +34,9 @@ struct Account {
   std::int64_t ceiling_nanos = 1'000'000'000;  // Dearest estimate under limited.
 
   std::int64_t available_nanos() const { return settled_nanos - held_nanos; }
+  // Takes the plan over; false, and nothing changes, when it is the same.
+  bool ChangeTier(const std::string& tier);
+
   bool is_low() const { return available_nanos() < low_threshold_nanos; }
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "gatehouse/billing/v1/account.methods.h"
 #include "services/billing/account.h"
@@ -10,6 +11,7 @@
 #include "services/billing/messages.h"
 #include "services/billing/money_transaction.h"
 #include "services/billing/request_check.h"
+#include "services/billing/tier_delivery.h"
 
 namespace gatehouse::billing {
 namespace {
@@ -37,6 +39,14 @@ absl::StatusOr<std::optional<Policy>> CheckPolicy(v1::Account::Policy policy) {
   }
 }
 
+absl::Status CheckPlanTier(const v1::UpdateAccountRequest& request) {
+  if (!request.has_plan_tier() || IsPlanTier(request.plan_tier())) return absl::OkStatus();
+  return WithFieldViolation(
+      Error(absl::StatusCode::kInvalidArgument, "PLAN_TIER_UNKNOWN",
+            "the plan tier must be free, starter, professional or enterprise"),
+      "plan_tier", "must be free, starter, professional or enterprise");
+}
+
 absl::Status KeyReused() {
   return Error(absl::StatusCode::kAlreadyExists, "IDEMPOTENCY_KEY_REUSED",
                "the idempotency key belongs to another request");
@@ -62,7 +72,8 @@ absl::StatusOr<v1::AdjustBalanceResponse> AdjustOnce(pg::Tx& tx, const AdjustOrd
 
 }  // namespace
 
-AccountService::AccountService(pg::Database& db) : db_(db), rpc_(v1::AccountService::kFullName) {
+AccountService::AccountService(pg::Database& db, std::function<void()> wake_relay)
+    : db_(db), wake_relay_(std::move(wake_relay)), rpc_(v1::AccountService::kFullName) {
   const rpc::Policy by_gateway{.callers = {"gateway"}};
   const rpc::Policy by_gateway_or_jobs{.callers = {"gateway", "jobs"}};
   rpc_.Unary(
@@ -93,15 +104,23 @@ absl::StatusOr<v1::Account> AccountService::GetAccount(const v1::GetAccountReque
 absl::StatusOr<v1::Account> AccountService::UpdateAccount(const v1::UpdateAccountRequest& request) {
   GH_RETURN_IF_ERROR(CheckTenant(request.tenant_id()));
   GH_ASSIGN_OR_RETURN(const std::optional<Policy> policy, CheckPolicy(request.policy()));
+  GH_RETURN_IF_ERROR(CheckPlanTier(request));
   const auto update = [&](pg::Tx& tx) -> absl::StatusOr<Account> {
     Account account = LockAccount(tx, request.tenant_id());
     if (policy) {
       account.policy = *policy;
       SavePolicy(tx, account);
     }
+    if (request.has_plan_tier() && account.ChangeTier(request.plan_tier())) {
+      SaveTier(tx, account);
+      GH_RETURN_IF_ERROR(AppendTier(tx, account));
+    }
     return account;
   };
-  GH_ASSIGN_OR_RETURN(const Account account, db_.InTransaction(update));
+  // Done twice, it changes nothing the second time.
+  GH_ASSIGN_OR_RETURN(const Account account,
+                      pg::RepeatInDoubt([&] { return db_.InTransaction(update); }));
+  if (request.has_plan_tier()) wake_relay_();
   return ToProto(account);
 }
 

@@ -2,6 +2,8 @@
 // not the SQL (account_store.h, ledger_store.h).
 #pragma once
 
+#include <functional>
+
 #include "gatehouse/billing/v1/account.pb.h"
 #include "libs/pg/database.h"
 #include "libs/rpc/server.h"
@@ -11,8 +13,10 @@ namespace gatehouse::billing {
 // Thread-safe.
 class AccountService {
  public:
-  // `db` must outlive this.
-  explicit AccountService(pg::Database& db);
+  // `db` must outlive this. `wake_relay` is called after a commit that appended to
+  // the outbox.
+  explicit AccountService(
+      pg::Database& db, std::function<void()> wake_relay = [] {});
 
   rpc::Service& rpc() { return rpc_; }
 
@@ -25,6 +29,7 @@ class AccountService {
 
  private:
   pg::Database& db_;
+  const std::function<void()> wake_relay_;
   rpc::Service rpc_;
 };
 

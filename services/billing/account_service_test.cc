@@ -165,6 +165,12 @@ TEST_F(AccountServiceTest, WrongPagesAreRefused) {
   EXPECT_TRUE(List(100000, 5000).ok());
 }
 
+TEST_F(AccountServiceTest, ReadinessCanWriteItsRow) {
+  pg::Options options = db_.options();
+  options.probe_table = "billing.readiness_probe";
+  EXPECT_TRUE(pg::Database(options).Ping().ok());
+}
+
 TEST_F(AccountServiceTest, TheRuntimeRoleCanNeitherChangeTheLedgerNorStaffColumns) {
   Credit(kTenant, 500);
   for (const char* sql :

@@ -7,7 +7,7 @@ namespace {
 
 constexpr char kFindAccount[] = R"(
 SELECT tenant_id, settled_nanos, held_nanos, entry_count, policy, low_threshold_nanos,
-       overdraft_max_nanos, ceiling_nanos
+       overdraft_max_nanos, ceiling_nanos, plan_tier, tier_version
 FROM billing.accounts WHERE tenant_id = $1)";
 
 }  // namespace
@@ -22,6 +22,8 @@ Account AccountFromRow(const pqxx::row& row) {
   account.low_threshold_nanos = row["low_threshold_nanos"].as<std::int64_t>();
   account.overdraft_max_nanos = pg::Optional<std::int64_t>(row["overdraft_max_nanos"]);
   account.ceiling_nanos = row["ceiling_nanos"].as<std::int64_t>();
+  account.plan_tier = row["plan_tier"].as<std::string>();
+  account.tier_version = row["tier_version"].as<std::int64_t>();
   return account;
 }
 
@@ -45,6 +47,13 @@ Account LockAccount(pg::Tx& tx, std::int64_t tenant_id) {
     rows = tx.exec_params(lock, tenant_id);
   }
   return AccountFromRow(rows.at(0));
+}
+
+void SaveTier(pg::Tx& tx, const Account& account) {
+  static constexpr char kSaveTier[] = R"(
+  UPDATE billing.accounts SET plan_tier = $2, tier_version = $3, update_time = now()
+  WHERE tenant_id = $1)";
+  tx.exec_params(kSaveTier, account.tenant_id, account.plan_tier, account.tier_version);
 }
 
 void SavePolicy(pg::Tx& tx, const Account& account) {

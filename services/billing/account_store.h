@@ -8,7 +8,8 @@
 
 namespace gatehouse::billing {
 
-// Reads the columns settled_nanos … ceiling_nanos and tenant_id of a row.
+// Reads the columns tenant_id, settled_nanos … ceiling_nanos, plan_tier and
+// tier_version of a row.
 Account AccountFromRow(const pqxx::row& row);
 
 // The account; one that was never touched has the defaults and no row.
@@ -16,6 +17,9 @@ Account FindAccount(pg::Tx& tx, std::int64_t tenant_id);
 
 // Locks the account, making its row at the first touch. Runs in a transaction.
 Account LockAccount(pg::Tx& tx, std::int64_t tenant_id);
+
+// Stores the plan of a locked account.
+void SaveTier(pg::Tx& tx, const Account& account);
 
 // Stores the policy of a locked account.
 void SavePolicy(pg::Tx& tx, const Account& account);

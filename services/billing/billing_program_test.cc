@@ -22,6 +22,7 @@
 #include "libs/base/unique_fd.h"
 #include "libs/rpc/client.h"
 #include "services/billing/billing_testing.h"
+#include "services/billing/fake_auth.h"
 
 namespace gatehouse::billing {
 namespace {
@@ -116,6 +117,7 @@ class BillingProgramTest : public BillingTest {
     list.close();
     // The first half of libsodium's secret key is the seed.
     seed_ = Base64UrlEncode(billing.secret_key().substr(0, 32));
+    public_key_ = billing.public_key();
     jobs_ = std::make_unique<rpc::PassportIssuer>("jobs", std::move(jobs), clock_);
     gateway_ = std::make_unique<rpc::PassportIssuer>("gateway", std::move(gateway), clock_);
   }
@@ -146,20 +148,37 @@ class BillingProgramTest : public BillingTest {
   rpc::Client Jobs() { return rpc::Client("billing", Address(), jobs_.get()); }
   rpc::Client Gateway() { return rpc::Client("billing", Address(), gateway_.get()); }
 
+  // Auth, which the program looks for there.
+  std::unique_ptr<FakeAuth> StartAuth() {
+    return std::make_unique<FakeAuth>(AuthAddress(), public_key_);
+  }
+  absl::Status SetTier(const std::string& tier) {
+    v1::UpdateAccountRequest request;
+    request.set_tenant_id(kTenant);
+    request.set_plan_tier(tier);
+    return Gateway().Call(v1::AccountService::kUpdateAccount, request).status();
+  }
+
   std::int64_t Held() { return AccountOf(kTenant).held().amount_nanos(); }
 
   const std::string key_ = UuidV7();
+  std::string directory_;
 
  private:
   std::string Address() const { return "unix:" + directory_ + "/grpc.sock"; }
+  std::string AuthAddress() const { return "unix:" + directory_ + "/auth.sock"; }
   std::vector<std::string> Environment(const std::string& failpoints) const {
-    return {"DATABASE_URL=" + Url(), "GRPC_ADDRESS=" + Address(), "SERVICE_KEY=" + seed_,
-            "SERVICE_KEYS_FILE=" + directory_ + "/keys", "GATEHOUSE_FAILPOINTS=" + failpoints};
+    return {"DATABASE_URL=" + Url(),
+            "GRPC_ADDRESS=" + Address(),
+            "SERVICE_KEY=" + seed_,
+            "SERVICE_KEYS_FILE=" + directory_ + "/keys",
+            "GATEHOUSE_FAILPOINTS=" + failpoints,
+            "AUTH_ADDRESS=" + AuthAddress()};
   }
 
   SystemClock clock_;
-  std::string directory_;
   std::string seed_;
+  std::string public_key_;
   std::unique_ptr<rpc::PassportIssuer> jobs_;
   std::unique_ptr<rpc::PassportIssuer> gateway_;
 };
@@ -312,6 +331,33 @@ TEST_F(BillingProgramTest, AReserveThatNobodyRepeatsIsFreedAfterTheCrash) {
     EXPECT_EQ(Held(), failpoint == std::string("billing.expire.commit=crash") ? kJobNanos : 0);
   }
   EXPECT_EQ(VerifyLedger(), 0);
+}
+
+TEST_F(BillingProgramTest, APlanTierWaitsForAuthAndReachesIt) {
+  const auto program = Start();
+  ASSERT_TRUE(SetTier("professional").ok()) << "auth is not there";
+  EXPECT_TRUE(Eventually([&] {
+    return Text(directory_ + "/log").find("outbox delivery failed") != std::string::npos;
+  }));
+  const auto auth = StartAuth();
+  EXPECT_TRUE(Eventually([&] { return !auth->told().empty(); })) << Text(directory_ + "/log");
+  EXPECT_EQ(auth->told().front(), "7 professional 1");
+  ASSERT_TRUE(SetTier("enterprise").ok());
+  EXPECT_TRUE(Eventually([&] { return auth->told().back() == "7 enterprise 2"; }));
+  EXPECT_EQ(program->Terminate(), 0);
+}
+
+TEST_F(BillingProgramTest, APlanTierIsToldAgainAfterACrashBehindTheDelivery) {
+  const auto auth = StartAuth();
+  {
+    const auto program = Start("billing.tier.delivered=crash");
+    SetTier("starter").IgnoreError();  // The crash may overtake the answer.
+    EXPECT_EQ(program->Wait(), -SIGKILL);
+  }
+  EXPECT_EQ(auth->told(), std::vector<std::string>{"7 starter 1"});
+  const auto program = Start();
+  EXPECT_TRUE(Eventually([&] { return auth->told().size() == 2; })) << Text(directory_ + "/log");
+  EXPECT_EQ(auth->told().back(), "7 starter 1");
 }
 
 TEST_F(BillingProgramTest, VerifyLedgerSaysWhatDiffersAndFails) {

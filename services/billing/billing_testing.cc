@@ -1,5 +1,6 @@
 #include "services/billing/billing_testing.h"
 
+#include <chrono>
 #include <latch>
 #include <thread>
 #include <vector>
@@ -27,7 +28,7 @@ pg::testing::TestDatabase& Shared() {
 
 constexpr char kEmpty[] = R"(
 TRUNCATE billing.accounts, billing.ledger_entries, billing.ledger_chain, billing.idempotency_keys,
-  billing.holds, billing.captures;
+  billing.holds, billing.captures, billing.outbox;
 DELETE FROM billing.prices WHERE version > 1;
 DELETE FROM billing.price_books WHERE version > 1;
 ALTER TABLE billing.accounts DROP CONSTRAINT IF EXISTS accounts_test_check)";
@@ -138,6 +139,15 @@ void BillingTest::ExpectBooksRight() {
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_THAT(report->differences, ::testing::IsEmpty());
   EXPECT_EQ(report->sealed, report->entries);
+}
+
+bool Eventually(const std::function<bool()>& condition) {
+  const SteadyTime end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
 }
 
 void Together(int count, const std::function<void(int)>& work) {

@@ -56,6 +56,9 @@ class BillingTest : public ::testing::Test {
   AccountService accounts_;
 };
 
+// Whether `condition` comes true within ten seconds.
+bool Eventually(const std::function<bool()>& condition);
+
 // Calls `work(0)` … `work(count - 1)` at the same moment, each on a thread.
 void Together(int count, const std::function<void(int)>& work);
 

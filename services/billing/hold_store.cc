@@ -18,7 +18,8 @@ SELECT h.key, h.request_hash, h.state, h.estimate_nanos, h.held_nanos AS hold_he
                       pg::MicrosOf("h.expire_time"), " AS expire_micros, ",
                       pg::MicrosOf("clock_timestamp()"), R"( AS now_micros,
        a.tenant_id, a.settled_nanos, a.held_nanos, a.entry_count, a.policy,
-       a.low_threshold_nanos, a.overdraft_max_nanos, a.ceiling_nanos
+       a.low_threshold_nanos, a.overdraft_max_nanos, a.ceiling_nanos, a.plan_tier,
+       a.tier_version
 FROM billing.accounts a JOIN billing.holds h ON h.tenant_id = a.tenant_id
 )",
                       rest);

@@ -6,19 +6,23 @@
 #include "services/billing/hold_sweeper.h"
 #include "services/billing/ledger_audit.h"
 #include "services/billing/migrations.h"
+#include "services/billing/tier_delivery.h"
 
 int main(int argc, char** argv) {
   using namespace gatehouse;
   const service::Program program{
       .name = "billing",
       .summary = "Keeps the tenants' prepaid money: reserves, holds, the ledger and prices.",
-      .settings = {},
+      .settings = {service::AddressSetting("auth")},
       .migrations = billing::Migrations(),
       .commands = {billing::VerifyLedgerCommand()},
   };
   return service::Run(program, argc, argv, [](service::Process& process) {
     pg::Database db(process.DatabaseOptions());
-    billing::AccountService accounts(db);
+    const std::unique_ptr<rpc::Client> auth = process.NewClient("auth");
+    billing::TierDelivery tiers(*auth);
+    pg::OutboxRelay relay(db, "billing", [&](const auto& message) { return tiers(message); });
+    billing::AccountService accounts(db, [&] { relay.Wake(); });
     billing::HoldService holds(db);
     billing::HoldSweeper sweeper(db);
     billing::LedgerSealer sealer(db);

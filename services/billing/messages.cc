@@ -52,6 +52,7 @@ v1::Account ToProto(const Account& account) {
   *proto.mutable_low_threshold() = ToMoney(account.low_threshold_nanos);
   proto.set_is_low(account.is_low());
   proto.set_policy(ToProto(account.policy));
+  proto.set_plan_tier(account.plan_tier);
   return proto;
 }
 

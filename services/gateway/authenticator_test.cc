@@ -8,87 +8,114 @@
 #include <thread>
 
 #include "libs/token/api_token.h"
+#include "services/gateway/sample_updates.h"
 
 namespace gatehouse::gateway {
 namespace {
 
 using auth::v1::ControlUpdate;
 using auth::v1::LookupTokenResponse;
-using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-ControlUpdate Snapshot(std::int64_t sequence) {
-  ControlUpdate update;
-  update.set_sequence(sequence);
-  update.mutable_snapshot();
-  return update;
-}
-
-ControlUpdate Revocation(std::int64_t sequence, const std::string& token_id) {
-  ControlUpdate update;
-  update.set_sequence(sequence);
-  update.mutable_revocation()->set_token_id(token_id);
-  return update;
-}
-
-ControlUpdate EpochOf(std::int64_t sequence, const std::string& subject, std::int64_t epoch) {
-  ControlUpdate update;
-  update.set_sequence(sequence);
-  update.mutable_epoch()->set_subject(subject);
-  update.mutable_epoch()->set_epoch(epoch);
-  return update;
-}
-
-ControlUpdate Heartbeat(std::int64_t sequence) {
-  ControlUpdate update;
-  update.set_sequence(sequence);
-  return update;
-}
 
 class AuthenticatorTest : public ::testing::Test {
  protected:
   AuthenticatorTest() : clock_(Time(seconds(1'800'000'000))), authenticator_(control_, clock_) {
-    control_.Apply(Snapshot(10), now_);
+    control_.Apply(Snapshot(10, Jwks(key_)), now_);
   }
 
-  LookupTokenResponse Answer(std::int64_t sequence) {
+  static std::string Jwks(const token::SigningKey& key) {
+    token::KeySet keys;
+    keys.Add(key.kid(), key.public_key());
+    return keys.ToJson();
+  }
+
+  static LookupTokenResponse Answer(std::int64_t sequence) {
     LookupTokenResponse answer;
     answer.set_token_id("t1");
     answer.mutable_principal()->set_user_id("u1");
     answer.mutable_principal()->set_tenant_id(5);
-    answer.set_epoch(3);
+    answer.mutable_principal()->set_role("user");
     answer.set_control_sequence(sequence);
     return answer;
   }
 
+  // Of a signed token for u1, for 15 minutes from now.
+  token::Claims Claims(std::int64_t epoch) const {
+    token::Claims claims;
+    claims.issuer = claims.audience = "gatehouse";
+    claims.subject = "u1";
+    claims.id = "j1";
+    claims.session_id = "t1";
+    claims.tenant_id = 5;
+    claims.epoch = epoch;
+    claims.role = "user";
+    claims.issue_time = clock_.Now();
+    claims.expire_time = clock_.Now() + std::chrono::minutes(15);
+    return claims;
+  }
+  std::string Jwt(const token::Claims& claims) const { return token::SignJwt(key_, claims); }
+
   // "identity", "look up", or the reason of the refusal.
-  std::string Text(const absl::StatusOr<IdentityPtr>& result) {
+  static std::string Text(const absl::StatusOr<IdentityPtr>& result) {
     if (!result.ok()) return Reason(result.status());
     return *result == nullptr ? "look up" : "identity";
   }
-  std::string Recall() {
-    std::string digest;
-    return Text(authenticator_.Recall(token_, &digest));
+  std::string Recall(const std::string& token) const {
+    const auto recalled = authenticator_.Recall(token);
+    if (!recalled.ok()) return Reason(recalled.status());
+    return std::holds_alternative<IdentityPtr>(*recalled) ? "identity" : "look up";
+  }
+  std::string Recall() const { return Recall(token_); }
+  PendingLookUp Pending(const std::string& token) const {
+    const auto recalled = authenticator_.Recall(token);
+    EXPECT_TRUE(recalled.ok() && std::holds_alternative<PendingLookUp>(*recalled));
+    return std::get<PendingLookUp>(*recalled);
   }
   std::string Accept(const LookupTokenResponse& answer) {
-    return Text(authenticator_.Accept(token::TokenDigest(token_), answer));
+    return Text(authenticator_.Accept(pending_, answer));
   }
 
   const SteadyTime now_ = std::chrono::steady_clock::now();
   const std::string token_ = token::NewApiToken("ght");
+  const PendingLookUp pending_{.digest = token::TokenDigest(token_)};
+  const token::SigningKey key_ = token::SigningKey::Generate("k1");
   FakeClock clock_;
   ControlState control_;
   Authenticator authenticator_;
 };
 
-TEST_F(AuthenticatorTest, GarbageDiesWithoutALookUp) {
-  std::string digest;
+TEST_F(AuthenticatorTest, WhatCannotBeACredentialDiesWithoutALookUp) {
   std::string typo = token_;
   typo.back() = typo.back() == 'a' ? 'b' : 'a';
-  for (const std::string& garbage : {std::string("x"), std::string(4000, 'a'), typo}) {
-    EXPECT_EQ(Text(authenticator_.Recall(garbage, &digest)), "CREDENTIALS_INVALID");
+  const std::string refresh = "ghr_" + std::string(75, 'a');
+  for (const std::string& garbage :
+       {std::string("x"), std::string(4000, 'a'), typo, refresh, std::string("a.b.c"),
+        std::string(".."), std::string("a.b.c.d"), token_ + "." + token_}) {
+    EXPECT_EQ(Recall(garbage), "CREDENTIALS_INVALID") << garbage;
   }
   EXPECT_EQ(Recall(), "look up");
+}
+
+TEST_F(AuthenticatorTest, AnOpaqueCredentialIsAskedForByItsDigestAlone) {
+  const PendingLookUp pending = Pending(token_);
+  EXPECT_EQ(pending.request.digest(), token::TokenDigest(token_));
+  EXPECT_EQ(pending.request.session_id(), "");
+  EXPECT_EQ(pending.expire_time, Time::max());
+}
+
+TEST_F(AuthenticatorTest, KeepsWhatAuthSaysOfTheCredential) {
+  LookupTokenResponse answer = Answer(10);
+  answer.set_kind(auth::v1::CREDENTIAL_KIND_API);
+  answer.set_rate_limit_per_second(7);
+  answer.set_rate_limit_burst(9);
+  answer.set_password_change_required(true);
+  const auto identity = authenticator_.Accept(pending_, answer);
+  ASSERT_EQ(Text(identity), "identity");
+  EXPECT_EQ((*identity)->token_id, "t1");
+  EXPECT_EQ((*identity)->kind, auth::v1::CREDENTIAL_KIND_API);
+  EXPECT_EQ((*identity)->rate_limit_per_second, 7);
+  EXPECT_EQ((*identity)->rate_limit_burst, 9);
+  EXPECT_TRUE((*identity)->password_change_required);
 }
 
 TEST_F(AuthenticatorTest, AnAnswerIsCachedForAMinute) {
@@ -110,7 +137,7 @@ TEST_F(AuthenticatorTest, AnEntryEndsWithItsToken) {
 }
 
 TEST_F(AuthenticatorTest, AnUnknownTokenIsRememberedBriefly) {
-  EXPECT_EQ(Reason(authenticator_.Refuse(token::TokenDigest(token_))), "CREDENTIALS_INVALID");
+  EXPECT_EQ(Reason(authenticator_.Refuse(pending_)), "CREDENTIALS_INVALID");
   EXPECT_EQ(Recall(), "CREDENTIALS_INVALID");
   clock_.Advance(Authenticator::kUnknownLife);
   EXPECT_EQ(Recall(), "look up");
@@ -134,21 +161,18 @@ TEST_F(AuthenticatorTest, ANewerEpochOfTheUserAsksAgain) {
   control_.Apply(EpochOf(11, "user/u1", 4), now_);
   EXPECT_EQ(Recall(), "look up");
   EXPECT_EQ(Accept(Answer(10)), "look up") << "this answer was read before the change";
-  LookupTokenResponse fresh = Answer(11);
-  fresh.set_epoch(4);
-  EXPECT_EQ(Accept(fresh), "identity");
+  EXPECT_EQ(Accept(Answer(11)), "identity");
   EXPECT_EQ(Recall(), "identity");
   control_.Apply(EpochOf(12, "user/u2", 9), now_);
   EXPECT_EQ(Recall(), "identity") << "another user's epoch";
 }
 
-TEST_F(AuthenticatorTest, AnEpochOfTheTenantOrOfAllAsksAgain) {
-  for (const char* subject : {"tenant/5", "global"}) {
+TEST_F(AuthenticatorTest, AChangeOfTheSubjectsRightsAsksAgain) {
+  for (const char* subject : {"user/u1", "tenant/5", "role/user"}) {
     Accept(Answer(control_.sequence()));
     EXPECT_EQ(Recall(), "identity");
-    control_.Apply(EpochOf(control_.sequence() + 1, subject, 1), now_);
+    control_.Apply(ChangeOf(control_.sequence() + 1, subject), now_);
     EXPECT_EQ(Recall(), "look up") << subject;
-    EXPECT_EQ(Accept(Answer(control_.sequence())), "identity") << subject;
   }
 }
 
@@ -168,9 +192,90 @@ TEST_F(AuthenticatorTest, ANewSnapshotCounts) {
   EXPECT_EQ(Recall(), "CREDENTIALS_INVALID");
 }
 
-TEST_F(AuthenticatorTest, ARestoredDatabaseMayCountFromLower) {
-  control_.Apply(Snapshot(4), now_);
-  EXPECT_EQ(control_.sequence(), 4);
+TEST_F(AuthenticatorTest, ASignedTokenIsAskedForByItsSession) {
+  const std::string jwt = Jwt(Claims(9));
+  const PendingLookUp pending = Pending(jwt);
+  EXPECT_EQ(pending.request.digest(), "");
+  EXPECT_EQ(pending.request.session_id(), "t1");
+  EXPECT_EQ(pending.request.epoch(), 9);
+  EXPECT_EQ(pending.expire_time, Claims(9).expire_time);
+  EXPECT_EQ(Text(authenticator_.Accept(pending, Answer(10))), "identity");
+  EXPECT_EQ(Recall(jwt), "identity");
+}
+
+TEST_F(AuthenticatorTest, ASignedTokenMustBeOursInEveryClaim) {
+  const auto changed = [this](const std::function<void(token::Claims&)>& change) {
+    token::Claims claims = Claims(9);
+    change(claims);
+    return Recall(Jwt(claims));
+  };
+  EXPECT_EQ(changed([](token::Claims&) {}), "look up");
+  EXPECT_EQ(changed([](token::Claims& c) { c.issuer = "other"; }), "CREDENTIALS_INVALID");
+  EXPECT_EQ(changed([](token::Claims& c) { c.audience = "other"; }), "CREDENTIALS_INVALID");
+  EXPECT_EQ(changed([](token::Claims& c) { c.session_id = ""; }), "CREDENTIALS_INVALID");
+  EXPECT_EQ(changed([&](token::Claims& c) { c.expire_time = clock_.Now(); }),
+            "CREDENTIALS_INVALID");
+  EXPECT_EQ(Recall(token::SignJwt(token::SigningKey::Generate("k1"), Claims(9))),
+            "CREDENTIALS_INVALID")
+      << "another key of the same name";
+}
+
+TEST_F(AuthenticatorTest, ASignedTokenThatIsTooLongIsNotEvenVerified) {
+  token::Claims claims = Claims(9);
+  claims.scopes = {std::string(Authenticator::kTokenBytesMax, 'a')};
+  EXPECT_EQ(Recall(Jwt(claims)), "CREDENTIALS_INVALID");
+}
+
+TEST_F(AuthenticatorTest, ASignedTokenFromBeforeARevocationNeedsNoLookUpToDie) {
+  for (const char* subject : {"user/u1", "tenant/5", "global"}) {
+    const std::int64_t before = control_.sequence();
+    const std::string old = Jwt(Claims(before));
+    EXPECT_EQ(Recall(old), "look up");
+    control_.Apply(EpochOf(before + 1, subject, before + 1), now_);
+    EXPECT_EQ(Recall(old), "CREDENTIALS_INVALID") << subject;
+    EXPECT_EQ(Recall(Jwt(Claims(before + 1))), "look up") << "a login after it";
+  }
+}
+
+TEST_F(AuthenticatorTest, ACachedSignedTokenDiesByTheEpochToo) {
+  const std::string jwt = Jwt(Claims(10));
+  EXPECT_EQ(Text(authenticator_.Accept(Pending(jwt), Answer(10))), "identity");
+  EXPECT_EQ(Recall(jwt), "identity");
+  control_.Apply(EpochOf(11, "user/u1", 11), now_);
+  EXPECT_EQ(Recall(jwt), "CREDENTIALS_INVALID");
+}
+
+TEST_F(AuthenticatorTest, ASignedTokenEndsByItselfWhateverItsSessionDoes) {
+  const std::string jwt = Jwt(Claims(10));
+  const PendingLookUp pending = Pending(jwt);
+  LookupTokenResponse answer = Answer(10);
+  answer.mutable_expire_time()->set_seconds(1'900'000'000);
+  clock_.Advance(std::chrono::minutes(15) - seconds(1));
+  EXPECT_EQ(Text(authenticator_.Accept(pending, answer)), "identity");
+  EXPECT_EQ(Recall(jwt), "identity");
+  clock_.Advance(seconds(1));
+  EXPECT_EQ(Recall(jwt), "CREDENTIALS_INVALID");
+  EXPECT_EQ(Text(authenticator_.Accept(pending, answer)), "CREDENTIALS_INVALID");
+}
+
+TEST_F(AuthenticatorTest, ASignedTokenThatAuthRefusesIsRememberedBriefly) {
+  const std::string jwt = Jwt(Claims(10));
+  authenticator_.Refuse(Pending(jwt)).IgnoreError();
+  EXPECT_EQ(Recall(jwt), "CREDENTIALS_INVALID");
+  EXPECT_EQ(Recall(Jwt(Claims(9))), "look up") << "another token of that session";
+  clock_.Advance(Authenticator::kUnknownLife);
+  EXPECT_EQ(Recall(jwt), "look up");
+}
+
+TEST_F(AuthenticatorTest, ASignedTokenDiesWithItsKeyAlsoInTheCache) {
+  const std::string jwt = Jwt(Claims(10));
+  const PendingLookUp in_flight = Pending(jwt);
+  EXPECT_EQ(Text(authenticator_.Accept(in_flight, Answer(10))), "identity");
+  control_.Apply(Keys(11, Jwks(token::SigningKey::Generate("k2"))), now_);
+  EXPECT_EQ(Recall(jwt), "CREDENTIALS_INVALID");
+  EXPECT_EQ(Text(authenticator_.Accept(in_flight, Answer(11))), "look up")
+      << "verified by a key that is gone meanwhile";
+  EXPECT_EQ(Recall(jwt), "CREDENTIALS_INVALID");
 }
 
 // However the threads interleave, once Apply has returned no use of the token is
@@ -178,7 +283,7 @@ TEST_F(AuthenticatorTest, ARestoredDatabaseMayCountFromLower) {
 TEST_F(AuthenticatorTest, NoInsertSurvivesARevocationThatRacesWithIt) {
   for (int round = 0; round < 500; ++round) {
     const std::string id = "t" + std::to_string(round);
-    const std::string digest = token::TokenDigest(id);
+    const PendingLookUp pending{.digest = token::TokenDigest(id)};
     LookupTokenResponse answer = Answer(control_.sequence());
     answer.set_token_id(id);
     std::atomic<int> ready{0};
@@ -188,7 +293,7 @@ TEST_F(AuthenticatorTest, NoInsertSurvivesARevocationThatRacesWithIt) {
       for (ready.fetch_add(1); ready.load() < 2;) std::this_thread::yield();
       for (int i = 0; i < 3; ++i) {
         const bool before = revoked.load();
-        const auto identity = authenticator_.Accept(digest, answer);
+        const auto identity = authenticator_.Accept(pending, answer);
         if (before && identity.ok()) accepted_after = true;
       }
     });
@@ -197,7 +302,7 @@ TEST_F(AuthenticatorTest, NoInsertSurvivesARevocationThatRacesWithIt) {
     revoked = true;
     user.join();
     ASSERT_FALSE(accepted_after.load());
-    ASSERT_FALSE(authenticator_.Accept(digest, answer).ok());
+    ASSERT_FALSE(authenticator_.Accept(pending, answer).ok());
   }
 }
 
@@ -207,11 +312,9 @@ TEST_F(AuthenticatorTest, NoHitSurvivesARevocationThatRacesWithIt) {
   std::atomic<bool> wrong{false};
   Accept(Answer(10));
   std::thread user([&] {
-    std::string digest;
     while (!stop) {
       const bool before = revoked.load();
-      if (before && Text(authenticator_.Recall(token_, &digest)) == "identity") wrong = true;
-      if (!before) authenticator_.Recall(token_, &digest).IgnoreError();
+      if (Recall() == "identity" && before) wrong = true;
     }
   });
   for (int i = 0; i < 5000; ++i) {
@@ -223,35 +326,6 @@ TEST_F(AuthenticatorTest, NoHitSurvivesARevocationThatRacesWithIt) {
   stop = true;
   user.join();
   EXPECT_FALSE(wrong.load());
-}
-
-TEST(ControlStateTest, IsFreshOnlyAfterASnapshotAndWhileItHears) {
-  const SteadyTime now = std::chrono::steady_clock::now();
-  ControlState control;
-  EXPECT_FALSE(control.IsFresh(now));
-  control.Apply(Heartbeat(1), now);
-  EXPECT_FALSE(control.IsFresh(now)) << "a delta before the snapshot says nothing";
-  EXPECT_EQ(control.sequence(), 0);
-  control.Apply(Snapshot(1), now);
-  EXPECT_TRUE(control.IsFresh(now + seconds(5)));
-  EXPECT_FALSE(control.IsFresh(now + seconds(5) + milliseconds(1)));
-  control.Apply(Heartbeat(1), now + seconds(6));
-  EXPECT_TRUE(control.IsFresh(now + seconds(8)));
-}
-
-TEST(ControlStateTest, ForgetsRevocationsOnlyAfterADay) {
-  const SteadyTime now = std::chrono::steady_clock::now();
-  ControlState control;
-  control.Apply(Snapshot(1), now);
-  Identity identity;
-  identity.token_id = "old";
-  control.Revoke("old", now);
-  for (int i = 0; i < 3000; ++i) control.Revoke("a" + std::to_string(i), now);
-  EXPECT_EQ(control.Judge(identity), Standing::kRevoked);
-  for (int i = 0; i < 9000; ++i) {
-    control.Revoke("b" + std::to_string(i), now + std::chrono::hours(26));
-  }
-  EXPECT_EQ(control.Judge(identity), Standing::kGood) << "pruned";
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ bill::Account SomeAccount() {
   account.mutable_available()->set_amount_nanos(49'999'999'999);
   account.mutable_low_threshold()->set_amount_nanos(5'000'000'000);
   account.set_policy(bill::Account::POLICY_BLOCK);
+  account.set_plan_tier("starter");
   return account;
 }
 
@@ -70,11 +71,13 @@ TEST_F(BillingRoutesTest, TheProfileShowsAndChangesThePolicy) {
   services_.get_account.Return(SomeAccount());
   EXPECT_EQ(
       Get("/api/billing/profile/", user_).body,
-      R"({"plan_tier":"free","low_balance_policy":"block","low_balance_threshold_cents":500})");
+      R"({"plan_tier":"starter","low_balance_policy":"block","low_balance_threshold_cents":500})")
+      << "billing's word, not auth's copy of it";
   services_.update_account.Return(SomeAccount());
   const Answer changed =
       Send("PATCH", "/api/billing/profile/", user_, R"({"low_balance_policy":"BLOCK"})");
   EXPECT_EQ(changed.status, 200);
+  EXPECT_THAT(changed.body, HasSubstr(R"("plan_tier":"starter")"));
   EXPECT_EQ(services_.update_account.last().policy(), bill::Account::POLICY_BLOCK);
   EXPECT_EQ(services_.update_account.last().tenant_id(), 7);
   EXPECT_THAT(services_.append_audit.last().event().details_json(),

@@ -118,4 +118,11 @@ std::string ClientAddress(const http::Request& request, const TrustedProxies& pr
   return client;
 }
 
+std::string NetworkOf(const std::string& address) {
+  const std::optional<Bytes> bytes = ParseAddress(address);
+  if (!bytes) return address;
+  const char* begin = reinterpret_cast<const char*>(bytes->data());
+  return IsIpv4(*bytes) ? std::string(begin + 12, 4) : std::string(begin, 8);
+}
+
 }  // namespace gatehouse::gateway

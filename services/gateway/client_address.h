@@ -36,4 +36,8 @@ class TrustedProxies {
 // entry that is no address ends the walk at the last address known.
 std::string ClientAddress(const http::Request& request, const TrustedProxies& proxies);
 
+// What one client is likely to hold of the address space, as bytes: the address of
+// IPv4, also within IPv6; the /64 of IPv6; the text itself of what is neither.
+std::string NetworkOf(const std::string& address);
+
 }  // namespace gatehouse::gateway

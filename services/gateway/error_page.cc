@@ -28,6 +28,7 @@ constexpr Default kDefaults[] = {
     {414, "URI_TOO_LONG", "the request target is too long"},
     {415, "UNSUPPORTED_MEDIA_TYPE", "the body must be application/json"},
     {417, "EXPECTATION_FAILED", "the expectation cannot be met"},
+    {422, "INVALID_REQUEST", "the request is not valid"},
     {429, "RATE_LIMITED", "too many requests"},
     {431, "HEADERS_TOO_LARGE", "the header fields are too large"},
     {500, "INTERNAL", "internal error"},
@@ -42,6 +43,8 @@ constexpr Default kDefaults[] = {
 const char* DocumentedText(const std::string& reason) {
   if (reason == "TENANT_NOT_FOUND") return "Tenant not found";
   if (reason == "JOB_NOT_FOUND") return "Job not found";
+  if (reason == "USER_NOT_FOUND") return "User not found";
+  if (reason == "TOKEN_NOT_FOUND") return "Token not found";
   return nullptr;
 }
 
@@ -54,6 +57,12 @@ bool IsOverload(const std::string& reason) {
   return reason.empty() || reason == "OVERLOADED" || reason == "DATABASE_BUSY";
 }
 
+// What a service refuses to know, as opposed to this gateway's own passport.
+bool IsClientsCredential(const std::string& reason) {
+  return reason == "CREDENTIALS_INVALID" || reason == "REFRESH_TOKEN_INVALID" ||
+         reason == "REFRESH_TOKEN_REUSED";
+}
+
 int HttpStatus(const absl::Status& status, const std::string& reason, bool inner) {
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
@@ -61,8 +70,9 @@ int HttpStatus(const absl::Status& status, const std::string& reason, bool inner
       return reason == "UNSUPPORTED_MEDIA_TYPE" ? 415 : 400;
     case absl::StatusCode::kUnauthenticated:
       // From within, anything else means that the gateway itself was refused.
-      return inner && reason != "CREDENTIALS_INVALID" ? 500 : 401;
+      return inner && !IsClientsCredential(reason) ? 500 : 401;
     case absl::StatusCode::kPermissionDenied:
+      if (reason == "REGISTRATION_CLOSED") return 404;
       return inner && (reason.empty() || reason == "CALLER_NOT_ALLOWED") ? 500 : 403;
     case absl::StatusCode::kNotFound:
       return 404;
@@ -72,6 +82,7 @@ int HttpStatus(const absl::Status& status, const std::string& reason, bool inner
     case absl::StatusCode::kAborted:
       return 409;
     case absl::StatusCode::kResourceExhausted:
+      if (reason == "TOKENS_TOO_MANY") return 409;  // Waiting would not help.
       return IsOverload(reason) ? 503 : 429;
     case absl::StatusCode::kUnavailable:
       return 503;
@@ -117,10 +128,6 @@ bool WantsProblemJson(const http::Request& request) {
   return false;
 }
 
-bool IsUnder(std::string_view path, std::string_view folder) {
-  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
-}
-
 void WriteSurfaceSpellings(const Problem& problem, std::string_view path, JsonWriter& json) {
   const bool platform = IsUnder(path, "/platform") || IsUnder(path, "/api/caches");
   if (platform) {
@@ -142,6 +149,22 @@ void WriteCommonMembers(const Problem& problem, const std::string& request_id, J
 }
 
 }  // namespace
+
+bool IsUnder(std::string_view path, std::string_view folder) {
+  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
+void AdaptToSurface(std::string_view path, Problem* problem) {
+  const bool is_users = IsUnder(path, "/api/v1/users");
+  const bool is_taken = problem->code == "USERNAME_TAKEN" || problem->code == "EMAIL_TAKEN";
+  // A host that is not served is no fault of the surface's arguments.
+  const bool is_invalid =
+      problem->status == 400 && problem->code != "HOST_NOT_ALLOWED" &&
+      (is_users || IsUnder(path, "/api/v1/auth") || IsUnder(path, "/api/v1/orchestrators") ||
+       IsUnder(path, "/api/v1/statistics"));
+  if (is_invalid || (is_users && is_taken)) problem->status = 422;
+  if (is_users && problem->code == "FORBIDDEN") problem->message = "Admin privileges required";
+}
 
 Problem ProblemOf(int status) {
   for (const Default& known : kDefaults) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,5 +38,12 @@ Problem ProblemOf(const absl::Status& status, const std::string& service = "");
 // RFC 9457 when Accept asks for it. 401 carries both challenges.
 http::Response ErrorResponse(const Problem& problem, const http::Request& request,
                              const std::string& request_id);
+
+// What the surface of `path` makes of the same problems: 422 of a request that is
+// not valid, or of a name that is taken; its own words.
+void AdaptToSurface(std::string_view path, Problem* problem);
+
+// Whether `path` is `folder` or below it.
+bool IsUnder(std::string_view path, std::string_view folder);
 
 }  // namespace gatehouse::gateway

@@ -93,16 +93,22 @@ TEST(ProblemTest, MapsEveryRowOfTheErrorTable) {
   for (const Row& row : std::vector<Row>{{kInvalidArgument, "X", 400},
                                          {kOutOfRange, "X", 400},
                                          {kUnauthenticated, "CREDENTIALS_INVALID", 401},
+                                         {kUnauthenticated, "REFRESH_TOKEN_INVALID", 401},
+                                         {kUnauthenticated, "REFRESH_TOKEN_REUSED", 401},
                                          {kUnauthenticated, "PASSPORT_INVALID", 500},
                                          {kPermissionDenied, "X", 403},
+                                         {kPermissionDenied, "SCOPE_NOT_HELD", 403},
+                                         {kPermissionDenied, "REGISTRATION_CLOSED", 404},
                                          {kPermissionDenied, "CALLER_NOT_ALLOWED", 500},
                                          {kNotFound, "X", 404},
                                          {kAlreadyExists, "X", 409},
-                                         {kFailedPrecondition, "X", 409},
+                                         {kFailedPrecondition, "LAST_ADMIN", 409},
+                                         {kFailedPrecondition, "ROLE_FIXED", 409},
                                          {kFailedPrecondition, "RESERVE_INSUFFICIENT", 402},
                                          {kFailedPrecondition, "ESTIMATE_ABOVE_CEILING", 402},
                                          {kAborted, "X", 409},
-                                         {kResourceExhausted, "X", 429},
+                                         {kResourceExhausted, "LOGIN_DELAYED", 429},
+                                         {kResourceExhausted, "TOKENS_TOO_MANY", 409},
                                          {kResourceExhausted, "OVERLOADED", 503},
                                          {kResourceExhausted, "DATABASE_BUSY", 503},
                                          {kUnavailable, "X", 503},
@@ -151,6 +157,42 @@ TEST(ProblemTest, LimitedAnswersSayWhenToComeBack) {
       WithRetryDelay(Error(absl::StatusCode::kResourceExhausted, "QUOTA", "m"), 1500);
   EXPECT_THAT(Values(Page(ProblemOf(limited, "auth"), "/"), "Retry-After"),
               testing::ElementsAre("2"));
+}
+
+int StatusOn(const std::string& path, Problem problem) {
+  AdaptToSurface(path, &problem);
+  return problem.status;
+}
+
+TEST(SurfaceTest, SomeSurfacesCallAnInvalidRequest422) {
+  for (const char* path : {"/api/v1/auth/login", "/api/v1/users", "/api/v1/users/7/",
+                           "/api/v1/orchestrators/x", "/api/v1/statistics/uptime"}) {
+    EXPECT_EQ(StatusOn(path, ProblemOf(400)), 422) << path;
+    EXPECT_EQ(StatusOn(path, ProblemOf(404)), 404) << path;
+    EXPECT_EQ(StatusOn(path, ProblemOf(415)), 415) << path;
+  }
+  for (const char* path : {"/api/v1/usersx", "/api/v1", "/api/auth/login/", "/platform/user"}) {
+    EXPECT_EQ(StatusOn(path, ProblemOf(400)), 400) << path;
+  }
+  Problem host = ProblemOf(400);
+  host.code = "HOST_NOT_ALLOWED";
+  EXPECT_EQ(StatusOn("/api/v1/users", host), 400);
+}
+
+TEST(SurfaceTest, ANameThatIsTakenIs422AmongTheUsersOnly) {
+  for (const char* reason : {"USERNAME_TAKEN", "EMAIL_TAKEN"}) {
+    const Problem taken = ProblemOf(Error(absl::StatusCode::kAlreadyExists, reason, "m"), "auth");
+    EXPECT_EQ(StatusOn("/api/v1/users/", taken), 422);
+    EXPECT_EQ(StatusOn("/api/v1/auth/register", taken), 409);
+    EXPECT_EQ(StatusOn("/api/admin/users/", taken), 409);
+  }
+  EXPECT_EQ(StatusOn("/api/v1/users/7", ProblemOf(409)), 409) << "any other conflict";
+}
+
+TEST(SurfaceTest, TheUsersSayWhomTheyAdmitInTheirOwnWords) {
+  Problem problem = ProblemOf(403);
+  AdaptToSurface("/api/v1/users", &problem);
+  EXPECT_EQ(problem.message, "Admin privileges required");
 }
 
 TEST(RequestIdTest, KeepsTheCallersWhenItIsPlain) {
@@ -224,10 +266,15 @@ TEST(RouteTableTest, EveryRouteSaysWhoMayUseIt) {
     EXPECT_TRUE(route.handler) << name;
     const bool needs_requirement =
         route.audience == Audience::kRole || route.audience == Audience::kPermission;
-    EXPECT_EQ(!route.requirement.empty(), needs_requirement) << name;
+    if (route.audience != Audience::kOptional) {
+      EXPECT_EQ(!route.requirement.empty(), needs_requirement) << name;
+    }
     EXPECT_THAT(table.ToText(), HasSubstr(route.path));
     if (route.path.find("/admin/") != std::string::npos) {
-      EXPECT_EQ(route.audience, Audience::kPermission) << name;
+      EXPECT_TRUE(needs_requirement) << name;
+    }
+    if (route.audience == Audience::kPublic && route.method != "GET") {
+      EXPECT_NE(route.limit, Limit::kUser) << name << ": nobody is known there";
     }
   }
   EXPECT_GE(seen.size(), 25u);
@@ -246,19 +293,43 @@ TEST(RouteTableTest, ScopesNarrowWhatTheOwnerMayDo) {
   const Route user{.method = "", .path = "", .audience = Audience::kUser};
   const Route manage{
       .method = "", .path = "", .audience = Audience::kPermission, .requirement = "manage_users"};
+  const Route admin{.method = "", .path = "", .audience = Audience::kRole, .requirement = "admin"};
   type::v1::Principal owner;
+  owner.set_role("admin");
   EXPECT_TRUE(MayUse(user, owner));
+  EXPECT_TRUE(MayUse(admin, owner));
   EXPECT_FALSE(MayUse(manage, owner));
   owner.add_permissions("manage_users");
   EXPECT_TRUE(MayUse(manage, owner));
-  owner.add_scopes("jobs:work");
-  EXPECT_FALSE(MayUse(user, owner));
-  EXPECT_FALSE(MayUse(manage, owner));
+  owner.set_is_narrowed(true);
+  for (const Route* route : {&user, &manage, &admin}) {
+    EXPECT_FALSE(MayUse(*route, owner)) << "narrowed to nothing at all";
+  }
   owner.add_scopes("manage_users");
   EXPECT_TRUE(MayUse(manage, owner));
   EXPECT_FALSE(MayUse(user, owner));
+  EXPECT_FALSE(MayUse(admin, owner));
   owner.add_scopes("admin");
   EXPECT_TRUE(MayUse(user, owner));
+  EXPECT_TRUE(MayUse(admin, owner));
+}
+
+TEST(RouteTableTest, ScopesOfAWholeCredentialNarrowNothing) {
+  const Route user{.method = "", .path = "", .audience = Audience::kUser};
+  type::v1::Principal owner;
+  owner.add_scopes("llm.chat");
+  EXPECT_TRUE(MayUse(user, owner));
+}
+
+TEST(RouteTableTest, AnOptionalRouteIsFullOnlyForItsRequirement) {
+  const Route detail{
+      .method = "", .path = "", .audience = Audience::kOptional, .requirement = "manage_gateway"};
+  type::v1::Principal user;
+  EXPECT_FALSE(MayUse(detail, user));
+  user.add_permissions("manage_gateway");
+  EXPECT_TRUE(MayUse(detail, user));
+  user.set_is_narrowed(true);
+  EXPECT_FALSE(MayUse(detail, user));
 }
 
 }  // namespace

@@ -3,64 +3,13 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "gatehouse/auth/v1/control.methods.h"
 #include "libs/base/uuid.h"
 #include "libs/token/api_token.h"
 
 namespace gatehouse::gateway {
 
 namespace inv = invitations::v1;
-
-FakeControl::FakeControl() {
-  heart_ = std::make_unique<exec::Ticker>("heart", [this] {
-    std::lock_guard lock(mutex_);
-    auth::v1::ControlUpdate beat;
-    beat.set_sequence(sequence_);
-    if (!muted_) {
-      for (auto& sender : senders_) sender.Send(beat);
-    }
-    return std::chrono::milliseconds(50);
-  });
-}
-
-void FakeControl::Register(rpc::Service& service) {
-  rpc::Policy policy;
-  policy.callers = {"gateway"};
-  service.Feed(auth::v1::ControlService::kWatchControl, policy,
-               [this](std::shared_ptr<rpc::Call>, const auth::v1::WatchControlRequest&,
-                      rpc::FeedSender<auth::v1::ControlUpdate> sender) {
-                 std::lock_guard lock(mutex_);
-                 ++streams_opened_;
-                 auth::v1::ControlUpdate snapshot;
-                 snapshot.set_sequence(sequence_);
-                 snapshot.mutable_snapshot();
-                 if (!muted_) sender.Send(snapshot);
-                 senders_.push_back(std::move(sender));
-               });
-}
-
-void FakeControl::Push(auth::v1::ControlUpdate update) {
-  std::lock_guard lock(mutex_);
-  update.set_sequence(++sequence_);
-  for (auto& sender : senders_) sender.Send(update);
-}
-
-void FakeControl::Mute(bool muted) {
-  std::lock_guard lock(mutex_);
-  muted_ = muted;
-  if (muted) return;
-  for (auto& sender : senders_) sender.Finish(absl::UnavailableError("unmuted"));
-  senders_.clear();
-}
-
-std::int64_t FakeControl::sequence() const {
-  std::lock_guard lock(mutex_);
-  return sequence_;
-}
-
-int FakeControl::streams_opened() const {
-  std::lock_guard lock(mutex_);
-  return streams_opened_;
-}
 
 struct FakeServices::Process {
   std::vector<rpc::Service> tables;
@@ -78,7 +27,9 @@ FakeServices::FakeServices() {
     processes_[name] = std::make_unique<Process>();
     processes_[name]->verifier = std::make_unique<rpc::PassportVerifier>(name, keys, clock_);
   }
-  Register();
+  RegisterAuth();
+  RegisterOthers();
+  control.SetKeys(AccessKeys().ToJson());
   look_up.Do([this](const auth::v1::LookupTokenRequest& request) { return LookUp(request); });
   for (const auto& [name, process] : processes_) Start(name);
 }
@@ -88,33 +39,66 @@ FakeServices::~FakeServices() {
   std::filesystem::remove_all(directory_);
 }
 
-void FakeServices::Register() {
-  const auto table = [this](const char* process, const char* full_name) -> rpc::Service& {
-    return processes_[process]->tables.emplace_back(full_name);
-  };
-  using auth::v1::AuthService;
-  rpc::Service& auth = table("auth", AuthService::kFullName);
-  issue_token.Register(auth, AuthService::kIssueToken);
-  sign_up.Register(auth, AuthService::kSignUp);
-  look_up.Register(auth, AuthService::kLookupToken);
-  revoke.Register(auth, AuthService::kRevokeToken);
-  get_user.Register(auth, AuthService::kGetUser);
-  get_tenant.Register(auth, AuthService::kGetTenant);
-  rpc::Service& audit = table("auth", auth::v1::AuditService::kFullName);
+rpc::Service& FakeServices::Table(const char* process, const char* full_name) {
+  return processes_[process]->tables.emplace_back(full_name);
+}
+
+void FakeServices::RegisterAuth() {
+  using auth::v1::SessionService;
+  rpc::Service& session = Table("auth", SessionService::kFullName);
+  log_in.Register(session, SessionService::kLogIn);
+  sign_up.Register(session, SessionService::kSignUp);
+  register_user.Register(session, SessionService::kRegister);
+  refresh.Register(session, SessionService::kRefresh);
+  extend_session.Register(session, SessionService::kExtendSession);
+  log_out.Register(session, SessionService::kLogOut);
+  list_sessions.Register(session, SessionService::kListSessions);
+  end_session.Register(session, SessionService::kEndSession);
+  change_password.Register(session, SessionService::kChangePassword);
+  request_password_reset.Register(session, SessionService::kRequestPasswordReset);
+  confirm_password_reset.Register(session, SessionService::kConfirmPasswordReset);
+  using auth::v1::TokenService;
+  rpc::Service& token = Table("auth", TokenService::kFullName);
+  look_up.Register(token, TokenService::kLookupToken);
+  validate_token.Register(token, TokenService::kValidateToken);
+  create_token.Register(token, TokenService::kCreateToken);
+  list_tokens.Register(token, TokenService::kListTokens);
+  revoke_token.Register(token, TokenService::kRevokeToken);
+  using auth::v1::UserService;
+  rpc::Service& user = Table("auth", UserService::kFullName);
+  create_user.Register(user, UserService::kCreateUser);
+  get_user.Register(user, UserService::kGetUser);
+  list_users.Register(user, UserService::kListUsers);
+  update_user.Register(user, UserService::kUpdateUser);
+  reset_password.Register(user, UserService::kResetPassword);
+  revoke_credentials.Register(user, UserService::kRevokeCredentials);
+  clear_revocation.Register(user, UserService::kClearRevocation);
+  list_roles.Register(user, UserService::kListRoles);
+  update_role.Register(user, UserService::kUpdateRole);
+  using auth::v1::TenantService;
+  rpc::Service& tenant = Table("auth", TenantService::kFullName);
+  get_tenant.Register(tenant, TenantService::kGetTenant);
+  list_tenants.Register(tenant, TenantService::kListTenants);
+  create_tenant.Register(tenant, TenantService::kCreateTenant);
+  rpc::Service& audit = Table("auth", auth::v1::AuditService::kFullName);
   append_audit.Register(audit, auth::v1::AuditService::kAppendAudit);
   list_audit.Register(audit, auth::v1::AuditService::kListAuditEvents);
-  control.Register(table("auth", auth::v1::ControlService::kFullName));
-  rpc::Service& invitation = table("invitations", inv::InvitationService::kFullName);
+  control.Register(Table("auth", auth::v1::ControlService::kFullName));
+}
+
+void FakeServices::RegisterOthers() {
+  rpc::Service& invitation = Table("invitations", inv::InvitationService::kFullName);
   create_invitation.Register(invitation, inv::InvitationService::kCreateInvitation);
   list_invitations.Register(invitation, inv::InvitationService::kListInvitations);
+  revoke_invitation.Register(invitation, inv::InvitationService::kRevokeInvitation);
   using billing::v1::AccountService;
-  rpc::Service& account = table("billing", AccountService::kFullName);
+  rpc::Service& account = Table("billing", AccountService::kFullName);
   get_account.Register(account, AccountService::kGetAccount);
   update_account.Register(account, AccountService::kUpdateAccount);
   list_ledger.Register(account, AccountService::kListLedgerEntries);
   adjust.Register(account, AccountService::kAdjustBalance);
   using jobs::v1::JobService;
-  rpc::Service& job = table("jobs", JobService::kFullName);
+  rpc::Service& job = Table("jobs", JobService::kFullName);
   submit_job.Register(job, JobService::kSubmitJob);
   get_job.Register(job, JobService::kGetJob);
   list_jobs.Register(job, JobService::kListJobs);
@@ -149,37 +133,104 @@ void FakeServices::SetServing(const std::string& service, bool serving) {
   processes_.at(service)->server->SetServing(serving);
 }
 
-std::string FakeServices::AddToken(const std::string& role,
-                                   const std::vector<std::string>& permissions) {
-  std::string token = token::NewApiToken("ght");
+void FakeServices::Keep(const std::string& key, const std::string& session_id,
+                        const std::string& user_id, const std::string& role,
+                        const std::vector<std::string>& permissions) {
   auth::v1::LookupTokenResponse answer;
-  answer.set_token_id(UuidV7());
+  answer.set_token_id(session_id);
+  const bool is_signed = key == session_id;
+  answer.set_kind(is_signed ? auth::v1::CREDENTIAL_KIND_ACCESS : auth::v1::CREDENTIAL_KIND_TOKEN);
+  answer.set_rate_limit_per_second(10);
+  answer.set_rate_limit_burst(20);
   type::v1::Principal& principal = *answer.mutable_principal();
-  principal.set_user_id(UuidV7());
+  principal.set_user_id(user_id);
+  principal.set_user_number(41);
   principal.set_username("ada");
+  principal.set_email("ada@example.com");
   principal.set_tenant_id(7);
+  principal.set_client_id("acme");
   principal.set_role(role);
   principal.set_tier("free");
   for (const std::string& permission : permissions) principal.add_permissions(permission);
   std::lock_guard lock(mutex_);
-  tokens_[token::TokenDigest(token)] = answer;
+  tokens_[key] = answer;
+}
+
+std::string FakeServices::AddToken(const std::string& role,
+                                   const std::vector<std::string>& permissions) {
+  std::string token = token::NewApiToken("ght");
+  Keep(token::TokenDigest(token), UuidV7(), UuidV7(), role, permissions);
   return token;
 }
 
-void FakeServices::RemoveToken(const std::string& token) {
+token::Claims FakeServices::ClaimsFor(const std::string& role) {
+  token::Claims claims;
+  claims.issuer = "gatehouse";
+  claims.audience = "gatehouse";
+  claims.subject = UuidV7();
+  claims.id = UuidV7();
+  claims.session_id = UuidV7();
+  claims.tenant_id = 7;
+  claims.epoch = control.sequence();
+  claims.role = role;
+  claims.issue_time = clock_.Now();
+  claims.expire_time = clock_.Now() + std::chrono::minutes(15);
+  return claims;
+}
+
+token::KeySet FakeServices::AccessKeys() const {
+  token::KeySet keys;
+  keys.Add(access_key_.kid(), access_key_.public_key());
+  return keys;
+}
+
+std::string FakeServices::Sign(const token::Claims& claims) const {
+  return token::SignJwt(access_key_, claims);
+}
+
+std::string FakeServices::AddSignedToken(const std::string& role,
+                                         const std::vector<std::string>& permissions) {
+  const token::Claims claims = ClaimsFor(role);
+  Keep(claims.session_id, claims.session_id, claims.subject, role, permissions);
+  return Sign(claims);
+}
+
+void FakeServices::EditToken(const std::string& token,
+                             const std::function<void(auth::v1::LookupTokenResponse&)>& edit) {
+  const std::string key = KeyOf(token);
   std::lock_guard lock(mutex_);
-  tokens_.erase(token::TokenDigest(token));
+  edit(tokens_.at(key));
+}
+
+void FakeServices::RemoveToken(const std::string& token) {
+  const std::string key = KeyOf(token);
+  std::lock_guard lock(mutex_);
+  tokens_.erase(key);
 }
 
 std::string FakeServices::TokenId(const std::string& token) {
+  const std::string key = KeyOf(token);
   std::lock_guard lock(mutex_);
-  return tokens_.at(token::TokenDigest(token)).token_id();
+  return tokens_.at(key).token_id();
+}
+
+std::string FakeServices::UserId(const std::string& token) {
+  const std::string key = KeyOf(token);
+  std::lock_guard lock(mutex_);
+  return tokens_.at(key).principal().user_id();
+}
+
+// Under what LookupToken is asked for it.
+std::string FakeServices::KeyOf(const std::string& token) const {
+  if (token.find('.') == std::string::npos) return token::TokenDigest(token);
+  return token::VerifyJwt(AccessKeys(), token, "gatehouse", "gatehouse", clock_.Now())->session_id;
 }
 
 absl::StatusOr<auth::v1::LookupTokenResponse> FakeServices::LookUp(
     const auth::v1::LookupTokenRequest& request) {
   std::lock_guard lock(mutex_);
-  const auto found = tokens_.find(request.digest());
+  const auto found =
+      tokens_.find(request.digest().empty() ? request.session_id() : request.digest());
   if (found == tokens_.end()) {
     return Error(absl::StatusCode::kNotFound, "TOKEN_NOT_FOUND", "no such token");
   }

@@ -2,7 +2,6 @@
 // answers a test scripts. Not for use outside the gateway's tests.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,112 +10,20 @@
 #include <vector>
 
 #include "gatehouse/auth/v1/audit.methods.h"
-#include "gatehouse/auth/v1/auth.methods.h"
-#include "gatehouse/auth/v1/control.methods.h"
+#include "gatehouse/auth/v1/session.methods.h"
+#include "gatehouse/auth/v1/tenant.methods.h"
+#include "gatehouse/auth/v1/token.methods.h"
+#include "gatehouse/auth/v1/user.methods.h"
 #include "gatehouse/billing/v1/account.methods.h"
 #include "gatehouse/invitations/v1/invitations.methods.h"
 #include "gatehouse/jobs/v1/job.methods.h"
-#include "libs/exec/pool.h"
 #include "libs/rpc/server.h"
+#include "libs/token/jwt.h"
+#include "services/gateway/fake_control.h"
+#include "services/gateway/script.h"
 #include "services/gateway/upstreams.h"
 
 namespace gatehouse::gateway {
-
-// One method: remembers its requests, answers as told. Thread-safe.
-template <typename Request, typename Response>
-class Script {
- public:
-  using Answer = std::function<absl::StatusOr<Response>(const Request&)>;
-  using AnswerToCall = std::function<absl::StatusOr<Response>(rpc::Call&, const Request&)>;
-
-  void DoWithCall(AnswerToCall answer) {
-    std::lock_guard lock(mutex_);
-    answer_ = std::move(answer);
-  }
-  void Do(Answer answer) {
-    DoWithCall([answer](rpc::Call&, const Request& request) { return answer(request); });
-  }
-  void Return(const Response& response) {
-    Do([response](const Request&) { return response; });
-  }
-  void Fail(const absl::Status& status) {
-    Do([status](const Request&) { return status; });
-  }
-
-  std::size_t calls() const {
-    std::lock_guard lock(mutex_);
-    return requests_.size();
-  }
-  Request last() const {
-    std::lock_guard lock(mutex_);
-    return requests_.empty() ? Request() : requests_.back();
-  }
-  std::vector<Request> requests() const {
-    std::lock_guard lock(mutex_);
-    return requests_;
-  }
-  // On whose behalf the last call was made, and its ids.
-  type::v1::Principal principal() const {
-    std::lock_guard lock(mutex_);
-    return principal_;
-  }
-  std::string request_id() const {
-    std::lock_guard lock(mutex_);
-    return request_id_;
-  }
-  std::string trace_parent() const {
-    std::lock_guard lock(mutex_);
-    return trace_parent_;
-  }
-
-  void Register(rpc::Service& service, const rpc::Method<Request, Response>& method) {
-    rpc::Policy policy;
-    policy.callers = {"gateway"};
-    policy.deadline_max = std::chrono::seconds(30);
-    service.Unary(method, policy, [this](rpc::Call& call, const Request& request) {
-      AnswerToCall answer;
-      {
-        std::lock_guard lock(mutex_);
-        requests_.push_back(request);
-        principal_ = call.principal();
-        request_id_ = call.request_id();
-        trace_parent_ = call.trace_parent();
-        answer = answer_;
-      }
-      return answer ? answer(call, request) : absl::StatusOr<Response>(Response());
-    });
-  }
-
- private:
-  mutable std::mutex mutex_;
-  AnswerToCall answer_;
-  std::vector<Request> requests_;
-  type::v1::Principal principal_;
-  std::string request_id_;
-  std::string trace_parent_;
-};
-
-// Auth's control stream: a snapshot to each who opens it, then what is pushed,
-// and heartbeats. Muted, it says nothing; unmuted, it ends the streams that were
-// opened meanwhile.
-class FakeControl {
- public:
-  FakeControl();
-  void Register(rpc::Service& service);
-  // Assigns the next sequence to `update` and sends it.
-  void Push(auth::v1::ControlUpdate update);
-  void Mute(bool muted);
-  std::int64_t sequence() const;
-  int streams_opened() const;
-
- private:
-  mutable std::mutex mutex_;
-  std::vector<rpc::FeedSender<auth::v1::ControlUpdate>> senders_;
-  std::int64_t sequence_ = 1;
-  int streams_opened_ = 0;
-  bool muted_ = false;
-  std::unique_ptr<exec::Ticker> heart_;
-};
 
 class FakeServices {
  public:
@@ -129,25 +36,69 @@ class FakeServices {
   void Stop(const std::string& service);
   void SetServing(const std::string& service, bool serving);
 
-  // A credential that LookupToken knows, for a user of `role` in tenant 7.
+  // A credential that LookupToken knows, for a user of `role` in tenant 7: opaque,
+  // of kind TOKEN; or signed for a session of kind ACCESS.
   std::string AddToken(const std::string& role, const std::vector<std::string>& permissions);
+  std::string AddSignedToken(const std::string& role, const std::vector<std::string>& permissions);
+  // Changes what LookupToken says of a token.
+  void EditToken(const std::string& token,
+                 const std::function<void(auth::v1::LookupTokenResponse&)>& edit);
   // Makes LookupToken deny it.
   void RemoveToken(const std::string& token);
   std::string TokenId(const std::string& token);
+  std::string UserId(const std::string& token);
+
+  // The claims of a signed token that is good now; any claims, signed; by which keys.
+  token::Claims ClaimsFor(const std::string& role);
+  std::string Sign(const token::Claims& claims) const;
+  token::KeySet AccessKeys() const;
 
   FakeControl control;
-  Script<auth::v1::IssueTokenRequest, auth::v1::IssueTokenResponse> issue_token;
-  Script<auth::v1::SignUpRequest, auth::v1::SignUpResponse> sign_up;
+
+  Script<auth::v1::LogInRequest, auth::v1::IssuedCredential> log_in;
+  Script<auth::v1::SignUpRequest, auth::v1::IssuedCredential> sign_up;
+  Script<auth::v1::RegisterRequest, auth::v1::IssuedCredential> register_user;
+  Script<auth::v1::RefreshRequest, auth::v1::IssuedCredential> refresh;
+  Script<auth::v1::ExtendSessionRequest, auth::v1::IssuedCredential> extend_session;
+  Script<auth::v1::LogOutRequest, auth::v1::LogOutResponse> log_out;
+  Script<auth::v1::ListSessionsRequest, auth::v1::ListSessionsResponse> list_sessions;
+  Script<auth::v1::EndSessionRequest, auth::v1::EndSessionResponse> end_session;
+  Script<auth::v1::ChangePasswordRequest, auth::v1::ChangePasswordResponse> change_password;
+  Script<auth::v1::RequestPasswordResetRequest, auth::v1::RequestPasswordResetResponse>
+      request_password_reset;
+  Script<auth::v1::ConfirmPasswordResetRequest, auth::v1::ConfirmPasswordResetResponse>
+      confirm_password_reset;
+
   Script<auth::v1::LookupTokenRequest, auth::v1::LookupTokenResponse> look_up;
-  Script<auth::v1::RevokeTokenRequest, auth::v1::RevokeTokenResponse> revoke;
+  Script<auth::v1::ValidateTokenRequest, auth::v1::ValidateTokenResponse> validate_token;
+  Script<auth::v1::CreateTokenRequest, auth::v1::CreateTokenResponse> create_token;
+  Script<auth::v1::ListTokensRequest, auth::v1::ListTokensResponse> list_tokens;
+  Script<auth::v1::RevokeTokenRequest, auth::v1::RevokeTokenResponse> revoke_token;
+
+  Script<auth::v1::CreateUserRequest, auth::v1::User> create_user;
   Script<auth::v1::GetUserRequest, auth::v1::User> get_user;
+  Script<auth::v1::ListUsersRequest, auth::v1::ListUsersResponse> list_users;
+  Script<auth::v1::UpdateUserRequest, auth::v1::User> update_user;
+  Script<auth::v1::ResetPasswordRequest, auth::v1::ResetPasswordResponse> reset_password;
+  Script<auth::v1::RevokeCredentialsRequest, auth::v1::RevokeCredentialsResponse>
+      revoke_credentials;
+  Script<auth::v1::ClearRevocationRequest, auth::v1::User> clear_revocation;
+  Script<auth::v1::ListRolesRequest, auth::v1::ListRolesResponse> list_roles;
+  Script<auth::v1::UpdateRoleRequest, auth::v1::Role> update_role;
+
   Script<auth::v1::GetTenantRequest, auth::v1::Tenant> get_tenant;
+  Script<auth::v1::ListTenantsRequest, auth::v1::ListTenantsResponse> list_tenants;
+  Script<auth::v1::CreateTenantRequest, auth::v1::Tenant> create_tenant;
+
   Script<auth::v1::AppendAuditRequest, auth::v1::AppendAuditResponse> append_audit;
   Script<auth::v1::ListAuditEventsRequest, auth::v1::ListAuditEventsResponse> list_audit;
+
   Script<invitations::v1::CreateInvitationRequest, invitations::v1::CreateInvitationResponse>
       create_invitation;
   Script<invitations::v1::ListInvitationsRequest, invitations::v1::ListInvitationsResponse>
       list_invitations;
+  Script<invitations::v1::RevokeInvitationRequest, invitations::v1::Invitation> revoke_invitation;
+
   Script<billing::v1::GetAccountRequest, billing::v1::Account> get_account;
   Script<billing::v1::UpdateAccountRequest, billing::v1::Account> update_account;
   Script<billing::v1::ListLedgerEntriesRequest, billing::v1::ListLedgerEntriesResponse> list_ledger;
@@ -160,7 +111,12 @@ class FakeServices {
 
  private:
   struct Process;
-  void Register();
+  void RegisterAuth();
+  void RegisterOthers();
+  rpc::Service& Table(const char* process, const char* full_name);
+  void Keep(const std::string& key, const std::string& session_id, const std::string& user_id,
+            const std::string& role, const std::vector<std::string>& permissions);
+  std::string KeyOf(const std::string& token) const;
   absl::StatusOr<auth::v1::LookupTokenResponse> LookUp(const auth::v1::LookupTokenRequest& request);
 
   SystemClock clock_;
@@ -168,7 +124,9 @@ class FakeServices {
   std::unique_ptr<rpc::PassportIssuer> issuer_;
   std::map<std::string, std::unique_ptr<Process>> processes_;
   std::mutex mutex_;
-  std::map<std::string, auth::v1::LookupTokenResponse> tokens_;  // guarded by mutex_; by digest
+  // By digest, and by session id for signed ones.
+  std::map<std::string, auth::v1::LookupTokenResponse> tokens_;  // guarded by mutex_
+  token::SigningKey access_key_ = token::SigningKey::Generate("access");
 };
 
 }  // namespace gatehouse::gateway

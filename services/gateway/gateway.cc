@@ -1,20 +1,12 @@
 #include "services/gateway/gateway.h"
 
-#include "gatehouse/auth/v1/auth.methods.h"
 #include "libs/base/uuid.h"
-#include "services/gateway/credential.h"
+#include "services/gateway/limit_headers.h"
 #include "services/gateway/request_id.h"
 #include "services/gateway/routes.h"
 
 namespace gatehouse::gateway {
 namespace {
-
-// How often a credential is looked up when its owner keeps changing meanwhile.
-constexpr int kLookUpAttempts = 3;
-
-bool IsUnsafe(const std::string& method) {
-  return method != "GET" && method != "HEAD" && method != "OPTIONS";
-}
 
 std::string AllowHeader(const std::vector<std::string>& methods) {
   std::string allow;
@@ -22,10 +14,13 @@ std::string AllowHeader(const std::vector<std::string>& methods) {
   return allow + "OPTIONS";
 }
 
-Problem ControlStreamLost() {
-  Problem problem = ProblemOf(Error(absl::StatusCode::kUnavailable, "CONTROL_STREAM_LOST",
-                                    "revocations cannot be known at present"));
-  problem.service = "auth";
+Problem AddressLimited(const LimitVerdict& verdict) {
+  const long seconds = WholeSeconds(verdict.retry_after);
+  Problem problem = ProblemOf(429);
+  problem.code = "IP_RATE_LIMIT";
+  problem.message = "Too many login attempts";
+  problem.numbers.emplace_back("retry_after", seconds);
+  problem.headers.push_back({"Retry-After", std::to_string(seconds)});
   return problem;
 }
 
@@ -34,7 +29,13 @@ Problem ControlStreamLost() {
 void AddRoutes(RouteTable& table) {
   AddHealthRoutes(table);
   AddAuthRoutes(table);
+  AddPlatformRoutes(table);
+  AddV1AuthRoutes(table);
+  AddV1UserRoutes(table);
+  AddKeyRoutes(table);
   AddAdminRoutes(table);
+  AddTenantRoutes(table);
+  AddPasskeyRoutes(table);
   AddBillingRoutes(table);
   AddJobRoutes(table);
 }
@@ -46,15 +47,20 @@ Gateway::Gateway(Options options, Upstreams upstreams, const Clock& clock)
       unparsed_("*", "unparsed"),
       access_log_(options_.access_log),
       authenticator_(control_, clock),
+      address_limiter_(options_.auth_rate_limit, options_.auth_rate_window),
       upstreams_(std::move(upstreams)),
+      admission_(options_, control_, authenticator_, upstreams_),
       health_(upstreams_.All(), clock),
       watch_(UuidV7(), *upstreams_.auth, control_, [this] { authenticator_.Clear(); }),
-      parts_{
-          options_,       clock_,
-          control_,       authenticator_,
-          upstreams_,     health_,
-          unknown_route_, metrics::GetGauge("gatehouse_http_in_flight", "Requests being answered."),
-          access_log_,    is_draining_} {
+      parts_{options_,
+             clock_,
+             control_,
+             upstreams_,
+             health_,
+             unknown_route_,
+             metrics::GetGauge("gatehouse_http_in_flight", "Requests being answered."),
+             access_log_,
+             is_draining_} {
   AddRoutes(table_);
   for (const Route& route : table_.routes()) metrics_.emplace_back(route.method, route.path);
 }
@@ -113,8 +119,8 @@ void Gateway::Handle(std::shared_ptr<http::Exchange> exchange) {
   const auto index = static_cast<std::size_t>(match.route);
   const Route& route = table_.routes()[index];
   context->Enter(route, metrics_[index], match);
-  if (route.audience == Audience::kPublic) return route.handler(context);
-  Authenticate(context);
+  if (route.limit == Limit::kAddress && !TakeFromAddress(context)) return;
+  admission_.Admit(context);
 }
 
 void Gateway::AnswerNoRoute(const Context& context, const http::Match& match) {
@@ -131,48 +137,13 @@ void Gateway::AnswerNoRoute(const Context& context, const http::Match& match) {
   context->Fail(std::move(problem));
 }
 
-void Gateway::Authenticate(const Context& context) {
-  if (!control_.IsFresh(std::chrono::steady_clock::now())) {
-    return context->Fail(ControlStreamLost());
-  }
-  const std::optional<Credential> credential = FindCredential(context->request());
-  if (!credential) return context->Fail(ProblemOf(401));
-  if (credential->from_cookie && options_.https_only && IsUnsafe(context->request().method) &&
-      !HasCsrfProof(context->request())) {
-    return context->Fail(Error(absl::StatusCode::kPermissionDenied, "CSRF_FAILED",
-                               "X-CSRF-Token must equal the cookie csrf_token"));
-  }
-  std::string digest;
-  absl::StatusOr<IdentityPtr> identity = authenticator_.Recall(credential->token, &digest);
-  if (!identity.ok()) return context->Fail(identity.status());
-  if (*identity != nullptr) return Admit(context, *std::move(identity));
-  LookUp(context, digest, kLookUpAttempts);
-}
-
-void Gateway::LookUp(const Context& context, const std::string& digest, int attempts) {
-  auth::v1::LookupTokenRequest request;
-  request.set_digest(digest);
-  context->Call(*upstreams_.auth, auth::v1::AuthService::kLookupToken, request,
-                [this, context, digest,
-                 attempts](const absl::StatusOr<auth::v1::LookupTokenResponse>& answer) {
-                  if (absl::IsNotFound(answer.status()))
-                    return context->Fail(authenticator_.Refuse(digest));
-                  if (!answer.ok()) return context->Fail(answer.status(), "auth");
-                  absl::StatusOr<IdentityPtr> identity = authenticator_.Accept(digest, *answer);
-                  if (!identity.ok()) return context->Fail(identity.status());
-                  if (*identity != nullptr) return Admit(context, *std::move(identity));
-                  if (attempts > 1) return LookUp(context, digest, attempts - 1);
-                  context->Fail(ControlStreamLost());
-                });
-}
-
-void Gateway::Admit(const Context& context, IdentityPtr identity) {
-  context->SetIdentity(std::move(identity));
-  const Route& route = *context->route();
-  if (MayUse(route, context->principal())) return route.handler(context);
-  std::string message = ProblemOf(403).message;
-  if (!route.requirement.empty()) message += "; it needs " + route.requirement;
-  context->Fail(Error(absl::StatusCode::kPermissionDenied, "FORBIDDEN", message));
+// Before anything of the request is read or asked: a flood must cost little.
+bool Gateway::TakeFromAddress(const Context& context) {
+  const LimitVerdict verdict =
+      address_limiter_.Take(context->client_address(), std::chrono::steady_clock::now());
+  context->SetLimit("address", verdict);
+  if (!verdict.is_allowed) context->Fail(AddressLimited(verdict));
+  return verdict.is_allowed;
 }
 
 http::Response Gateway::AnswerUnparsed(int status, const http::Request& request) {

@@ -1,5 +1,5 @@
 // The edge: takes each request from the HTTP server through host check, route
-// table, authentication and audience to its handler. Owns what requests share.
+// table, address limit and admission to its handler. Owns what requests share.
 // Decides nothing about money, jobs or users; the services do.
 #pragma once
 
@@ -10,6 +10,8 @@
 
 #include "libs/http/server.h"
 #include "libs/service/process.h"
+#include "services/gateway/address_limiter.h"
+#include "services/gateway/admission.h"
 #include "services/gateway/control_watch.h"
 #include "services/gateway/parts.h"
 #include "services/gateway/request_context.h"
@@ -43,9 +45,7 @@ class Gateway {
  private:
   void Handle(std::shared_ptr<http::Exchange> exchange);
   void AnswerNoRoute(const Context& context, const http::Match& match);
-  void Authenticate(const Context& context);
-  void LookUp(const Context& context, const std::string& digest, int attempts);
-  void Admit(const Context& context, IdentityPtr identity);
+  bool TakeFromAddress(const Context& context);
   http::Response AnswerUnparsed(int status, const http::Request& request);
 
   // In the order in which requests need them: what is below goes first.
@@ -59,8 +59,10 @@ class Gateway {
   std::atomic<bool> is_draining_{false};
   ControlState control_;
   Authenticator authenticator_;
+  AddressLimiter address_limiter_;
   std::unique_ptr<http::Server> server_;  // Above the clients: their calls answer through it.
   const Upstreams upstreams_;
+  const Admission admission_;
   HealthChecker health_;
   ControlWatch watch_;
   Parts parts_;

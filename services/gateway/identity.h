@@ -6,17 +6,23 @@
 #include <cstdint>
 #include <string>
 
+#include "gatehouse/auth/v1/token.pb.h"
 #include "gatehouse/type/v1/passport.pb.h"
 #include "libs/base/clock.h"
 
 namespace gatehouse::gateway {
 
 struct Identity {
-  std::string digest;  // Of the credential; never logged.
-  std::string token_id;
+  std::string digest;    // Of the credential; never logged.
+  std::string token_id;  // Of the credential: the session, for a signed access token.
+  auth::v1::CredentialKind kind = auth::v1::CREDENTIAL_KIND_UNSPECIFIED;
   type::v1::Principal principal;
-  std::int64_t epoch = 0;     // The user's, when it was read.
-  std::int64_t sequence = 0;  // Of the control counter, when it was read.
+  // Every route but the change of the password is closed.
+  bool password_change_required = false;
+  int rate_limit_per_second = 0;
+  int rate_limit_burst = 0;
+  std::int64_t sequence = 0;       // Of the control counter, when it was read.
+  std::uint64_t keys_version = 0;  // PublicKeys that verified a signed one; 0: opaque.
   Time expire_time = Time::max();
 
   // ControlState::changes() at which it was last found good. Saves the look into

@@ -1,9 +1,27 @@
 #include "services/gateway/json_body.h"
 
+#include <algorithm>
+
 #include "libs/base/time_text.h"
 #include "services/gateway/json_parser.h"
+#include "services/gateway/json_writer.h"
+#include "services/gateway/text.h"
 
 namespace gatehouse::gateway {
+namespace {
+
+// The years 1970 to 9999, which RFC 3339 can write.
+constexpr std::int64_t kMillisMax = 253'402'300'799'999;
+
+// Arrays are kept as they would be written: one of texts alone is made of them.
+bool IsOfTexts(const JsonBody::Member& array) {
+  JsonWriter json;
+  json.BeginArray();
+  for (const std::string& text : array.texts) json.Text(text);
+  return json.EndArray().Take() == array.text;
+}
+
+}  // namespace
 
 absl::StatusOr<JsonBody> JsonBody::Parse(std::string_view text) {
   JsonBody body;
@@ -35,6 +53,29 @@ std::optional<std::string> JsonBody::Text(const std::string& name, std::size_t b
   return member->text;
 }
 
+bool JsonBody::Has(const std::string& name) { return Find(name) != nullptr; }
+
+bool JsonBody::IsNull(const std::string& name) {
+  for (Member& member : members_) {
+    if (member.name != name) continue;
+    member.known = true;
+    return member.kind == Kind::kNull;
+  }
+  return false;
+}
+
+std::optional<std::string> JsonBody::Characters(const std::string& name, std::size_t min,
+                                                std::size_t max) {
+  std::optional<std::string> text = Text(name, std::string::npos);
+  if (!text) return std::nullopt;
+  // Each character has one byte that does not continue another.
+  const auto count = static_cast<std::size_t>(
+      std::count_if(text->begin(), text->end(), [](char c) { return (c & '\xc0') != '\x80'; }));
+  if (count >= min && count <= max) return text;
+  Note(name, "must be " + std::to_string(min) + " to " + std::to_string(max) + " characters long");
+  return std::nullopt;
+}
+
 std::optional<std::int64_t> JsonBody::Int(const std::string& name, std::int64_t min,
                                           std::int64_t max) {
   Member* member = Find(name);
@@ -57,6 +98,60 @@ std::optional<Time> JsonBody::DateTime(const std::string& name) {
   if (member->kind == Kind::kText) time = ParseTime(member->text);
   if (!time) Note(name, "must be a time such as 2030-01-31T12:00:00Z");
   return time;
+}
+
+std::optional<bool> JsonBody::Bool(const std::string& name) {
+  Member* member = Find(name);
+  if (member == nullptr) return std::nullopt;
+  if (member->kind == Kind::kBool) return member->number != 0;
+  Note(name, "must be true or false");
+  return std::nullopt;
+}
+
+std::optional<Time> JsonBody::DateTimeOrMillis(const std::string& name) {
+  Member* member = Find(name);
+  if (member == nullptr || member->kind != Kind::kInt) return DateTime(name);
+  const auto millis = Int(name, 0, kMillisMax);
+  if (!millis) return std::nullopt;
+  return Time(std::chrono::milliseconds(*millis));
+}
+
+std::optional<std::vector<std::string>> JsonBody::TextList(const std::string& name,
+                                                           std::size_t items_max,
+                                                           std::size_t bytes_max) {
+  Member* member = Find(name);
+  if (member == nullptr) return std::nullopt;
+  std::vector<std::string> texts = member->texts;
+  if (member->kind == Kind::kText) {
+    for (const std::string_view part : SplitList(member->text)) texts.emplace_back(part);
+  } else if (member->kind != Kind::kArray || !IsOfTexts(*member)) {
+    Note(name, "must be a list of strings");
+    return std::nullopt;
+  }
+  if (texts.size() > items_max) {
+    Note(name, "must have at most " + std::to_string(items_max) + " items");
+    return std::nullopt;
+  }
+  for (const std::string& text : texts) {
+    if (text.size() <= bytes_max) continue;
+    Note(name, "must have items of at most " + std::to_string(bytes_max) + " bytes");
+    return std::nullopt;
+  }
+  return texts;
+}
+
+std::optional<std::string> JsonBody::Object(const std::string& name) {
+  Member* member = Find(name);
+  if (member == nullptr) return std::nullopt;
+  if (member->kind == Kind::kObject) return member->text;
+  Note(name, "must be an object");
+  return std::nullopt;
+}
+
+std::string JsonBody::RequiredCharacters(const std::string& name, std::size_t min,
+                                         std::size_t max) {
+  if (!Has(name)) Note(name, "is required");
+  return Characters(name, min, max).value_or("");
 }
 
 std::string JsonBody::RequiredText(const std::string& name, std::size_t bytes_max) {

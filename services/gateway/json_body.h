@@ -24,22 +24,37 @@ class JsonBody {
   struct Member {
     std::string name;
     Kind kind = Kind::kNull;
-    std::string text;         // kText: decoded; kObject, kArray: compact JSON
-    std::int64_t number = 0;  // kInt; kBool: 0 or 1
-    bool known = false;       // An accessor has asked for it.
+    std::string text;                     // kText: decoded; kObject, kArray: compact JSON
+    std::int64_t number = 0;              // kInt; kBool: 0 or 1
+    std::vector<std::string> texts = {};  // kArray: those of its items that are texts
+    bool known = false;                   // An accessor has asked for it.
   };
 
   // An empty text is an empty object. INVALID_ARGUMENT / JSON_MALFORMED,
   // JSON_NOT_OBJECT, JSON_DUPLICATE_KEY, JSON_TOO_DEEP or JSON_NUL.
   static absl::StatusOr<JsonBody> Parse(std::string_view text);
 
+  // Whether the member is there and not null; there and null.
+  bool Has(const std::string& name);
+  bool IsNull(const std::string& name);
+
   // Absent and null are nullopt; a wrong type or range is noted and nullopt.
   std::optional<std::string> Text(const std::string& name, std::size_t bytes_max);
+  // A text of `min` to `max` characters (code points, not bytes).
+  std::optional<std::string> Characters(const std::string& name, std::size_t min, std::size_t max);
   std::optional<std::int64_t> Int(const std::string& name, std::int64_t min, std::int64_t max);
+  std::optional<bool> Bool(const std::string& name);
   std::optional<Time> DateTime(const std::string& name);
+  // A time as text, or as integer milliseconds since 1970.
+  std::optional<Time> DateTimeOrMillis(const std::string& name);
+  // An array of texts, or one text that counts as its parts between commas.
+  std::optional<std::vector<std::string>> TextList(const std::string& name, std::size_t items_max,
+                                                   std::size_t bytes_max);
+  std::optional<std::string> Object(const std::string& name);
 
   // The same for members that must be there; "", 0 or "{}" with a note if not.
   std::string RequiredText(const std::string& name, std::size_t bytes_max);
+  std::string RequiredCharacters(const std::string& name, std::size_t min, std::size_t max);
   std::int64_t RequiredInt(const std::string& name, std::int64_t min, std::int64_t max);
   std::string RequiredObject(const std::string& name);
 

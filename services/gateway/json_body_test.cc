@@ -34,6 +34,54 @@ TEST(JsonBodyTest, ObjectsKeepTheirNumbersAsWritten) {
             R"({"a":1.0,"b":123456789012345678901234567890,"c":[1e2,{},"x\n"]})");
 }
 
+TEST(JsonBodyTest, ReadsFlags) {
+  auto body = JsonBody::Parse(R"({"yes":true,"no":false,"none":null,"one":1,"text":"true"})");
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(body->Bool("yes"), true);
+  EXPECT_EQ(body->Bool("no"), false);
+  EXPECT_EQ(body->Bool("none"), std::nullopt);
+  EXPECT_EQ(body->Bool("absent"), std::nullopt);
+  EXPECT_EQ(body->Bool("one"), std::nullopt);
+  EXPECT_EQ(body->Bool("text"), std::nullopt);
+  EXPECT_EQ(FieldViolations(body->Finish()).size(), 2u);
+}
+
+TEST(JsonBodyTest, ReadsTimesAsTextOrMilliseconds) {
+  auto body = JsonBody::Parse(
+      R"({"a":"2027-01-15T08:00:00Z","b":1800000000000,"c":-1,"d":253402300800000,"e":1.5})");
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(body->DateTimeOrMillis("a"), Time(std::chrono::seconds(1'800'000'000)));
+  EXPECT_EQ(body->DateTimeOrMillis("b"), Time(std::chrono::seconds(1'800'000'000)));
+  for (const char* name : {"c", "d", "e", "absent"}) {
+    EXPECT_EQ(body->DateTimeOrMillis(name), std::nullopt) << name;
+  }
+  EXPECT_EQ(FieldViolations(body->Finish()).size(), 3u);
+}
+
+using Texts = std::vector<std::string>;
+
+TEST(JsonBodyTest, ReadsListsOfTexts) {
+  auto body = JsonBody::Parse(
+      R"({"array":["llm.chat"," a\"b,c "],"text":"llm.chat, repo.patch,,","none":[],"null":null})");
+  ASSERT_TRUE(body.ok()) << body.status();
+  EXPECT_EQ(body->TextList("array", 2, 10), (Texts{"llm.chat", " a\"b,c "}));
+  EXPECT_EQ(body->TextList("text", 2, 10), (Texts{"llm.chat", "repo.patch"}));
+  EXPECT_EQ(body->TextList("none", 2, 10), Texts());
+  EXPECT_EQ(body->TextList("null", 2, 10), std::nullopt);
+  EXPECT_TRUE(body->Finish().ok());
+}
+
+TEST(JsonBodyTest, AListOfTextsHasNothingElse) {
+  for (const char* list :
+       {R"(["a",1])", R"([["a"]])", R"([{"a":"b"}])", R"(["a",null])", R"([true])", R"({"a":"b"})",
+        "7", R"(["a","b","c"])", R"(["much too long"])", R"("a,b,c")"}) {
+    auto body = JsonBody::Parse(std::string("{\"list\":") + list + "}");
+    ASSERT_TRUE(body.ok()) << list;
+    EXPECT_EQ(body->TextList("list", 2, 5), std::nullopt) << list;
+    EXPECT_EQ(FieldViolations(body->Finish()).count("list"), 1u) << list;
+  }
+}
+
 TEST(JsonBodyTest, RefusesWhatIsNotOneJsonObject) {
   for (const char* text :
        {"{", "{\"a\":1,}", "{'a':1}", "{\"a\":01}", "{} {}", "{}x", "// c\n{}", "{\"a\":NaN}",
@@ -93,6 +141,46 @@ TEST(JsonBodyTest, ARequiredTextMayNotBeEmptyOrNull) {
   body->RequiredText("b", 10);
   body->RequiredText("c", 10);
   EXPECT_EQ(FieldViolations(body->Finish()).size(), 3u);
+}
+
+TEST(JsonBodyTest, CharactersAreCodePoints) {
+  auto body = JsonBody::Parse(R"({"a":"é€😀","b":"","c":7,"d":null})");
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(body->Characters("a", 3, 3), "é€😀");
+  EXPECT_EQ(body->Characters("b", 0, 3), "");
+  EXPECT_EQ(body->Characters("d", 1, 3), std::nullopt);
+  EXPECT_TRUE(body->Has("c"));
+  EXPECT_EQ(body->Int("c", 0, 10), 7);
+  EXPECT_TRUE(body->Finish().ok());
+  EXPECT_EQ(body->Characters("a", 1, 2), std::nullopt);
+  EXPECT_EQ(body->Characters("a", 4, 9), std::nullopt);
+  EXPECT_EQ(body->Characters("c", 0, 9), std::nullopt);
+  EXPECT_EQ(body->RequiredCharacters("b", 1, 9), "");
+  EXPECT_EQ(body->RequiredCharacters("d", 1, 9), "");
+  EXPECT_EQ(body->RequiredCharacters("e", 1, 9), "");
+  EXPECT_EQ(FieldViolations(body->Finish()).size(), 6u);
+}
+
+TEST(JsonBodyTest, NullIsToldFromAbsent) {
+  auto body = JsonBody::Parse(R"({"a":null,"b":1})");
+  ASSERT_TRUE(body.ok());
+  EXPECT_TRUE(body->IsNull("a"));
+  EXPECT_FALSE(body->IsNull("b"));
+  EXPECT_FALSE(body->IsNull("c"));
+  EXPECT_FALSE(body->Has("a"));
+  EXPECT_TRUE(body->Has("b"));
+  EXPECT_FALSE(body->Has("c"));
+  EXPECT_TRUE(body->Finish().ok()) << "asked for";
+}
+
+TEST(JsonBodyTest, ObjectsStayText) {
+  auto body = JsonBody::Parse(R"({"a":{"b":[1, 2.50]},"c":[],"d":null})");
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(body->Object("a"), R"({"b":[1,2.50]})");
+  EXPECT_EQ(body->Object("d"), std::nullopt);
+  EXPECT_EQ(body->Object("e"), std::nullopt);
+  EXPECT_EQ(body->Object("c"), std::nullopt);
+  EXPECT_EQ(FieldViolations(body->Finish()).size(), 1u);
 }
 
 TEST(JsonBodyTest, TextIsCountedInBytes) {

@@ -71,6 +71,7 @@ class MemberCollector {
     if (Depth() > 1) {
       Separate();
       AppendJsonText(&Current().text, text);
+      if (Depth() == 2 && !is_object_.back()) Current().texts.push_back(std::move(text));
     } else {
       Current().kind = Kind::kText;
       Current().text = std::move(text);

@@ -1,5 +1,8 @@
 #include "services/gateway/options.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "libs/service/process.h"
 #include "services/gateway/text.h"
 
@@ -8,12 +11,6 @@ namespace {
 
 constexpr const char* kProcesses[] = {"auth", "invitations", "billing", "jobs",
                                       "orchestrator_monitor"};
-
-// Without port, brackets stay.
-std::string_view HostName(std::string_view host) {
-  if (!host.empty() && host.front() == '[') return host.substr(0, host.find(']') + 1);
-  return host.substr(0, host.find(':'));
-}
 
 std::string CheckProxies(const std::string& list) {
   const absl::Status status = TrustedProxies::Parse(list).status();
@@ -29,11 +26,75 @@ std::string CheckCookieDomain(const std::string& domain) {
   return "";
 }
 
+// "Lax", "Strict" or "None"; "" for any other word.
+std::string SameSiteAttribute(std::string_view word) {
+  const std::string lower = AsciiLower(word);
+  if (lower == "lax") return "Lax";
+  if (lower == "strict") return "Strict";
+  if (lower == "none") return "None";
+  return "";
+}
+
+std::string CheckSameSite(const std::string& word) {
+  return SameSiteAttribute(word).empty() ? "must be lax, strict or none" : "";
+}
+
 std::string CheckHttpAddress(const std::string& address) {
   return address.find(':') == std::string::npos ? "must be HOST:PORT" : "";
 }
 
+std::vector<config::Setting> CookieSettings() {
+  using config::Kind;
+  return {{.name = "SESSION_COOKIE_DOMAIN",
+           .help = "Domain of the cookies where the host is in it; empty: the host only.",
+           .alias = "COOKIE_DOMAIN",
+           .check = CheckCookieDomain},
+          {.name = "SESSION_COOKIE_SECURE",
+           .help = "Marks the session cookie Secure also without HTTPS_ONLY.",
+           .fallback = "false",
+           .kind = Kind::kBool,
+           .alias = "COOKIE_SECURE"},
+          {.name = "CSRF_COOKIE_SECURE",
+           .help = "Marks the CSRF cookie Secure also without HTTPS_ONLY.",
+           .fallback = "false",
+           .kind = Kind::kBool},
+          {.name = "COOKIE_SAMESITE",
+           .help = "SameSite of the cookies: lax, strict or none (which needs Secure).",
+           .fallback = "lax",
+           .check = CheckSameSite}};
+}
+
+std::vector<config::Setting> LimitSettings() {
+  using config::Kind;
+  return {{.name = "AUTH_RATE_LIMIT",
+           .help = "Logins, signups and password resets per address and window; 0: no limit.",
+           .fallback = "5",
+           .kind = Kind::kInt,
+           .alias = "LOGIN_IP_RATE_LIMIT",
+           .min = 0,
+           .max = 1'000'000},
+          {.name = "AUTH_RATE_LIMIT_WINDOW",
+           .help = "That window in seconds.",
+           .fallback = "60",
+           .kind = Kind::kInt,
+           .alias = "LOGIN_IP_RATE_WINDOW",
+           .min = 1,
+           .max = 86'400},
+          {.name = "LOGIN_IP_RATE_DISABLED",
+           .help = "Lifts AUTH_RATE_LIMIT.",
+           .fallback = "false",
+           .kind = Kind::kBool}};
+}
+
 }  // namespace
+
+std::string HostName(std::string_view host) {
+  const bool is_bracketed = !host.empty() && host.front() == '[';
+  const std::size_t end = is_bracketed ? host.find(']') : host.find(':');
+  std::string name = AsciiLower(host.substr(0, is_bracketed && end != host.npos ? end + 1 : end));
+  if (!name.empty() && name.back() == '.') name.pop_back();
+  return name;
+}
 
 AllowedHosts::AllowedHosts(const std::string& list) {
   for (std::string_view part : SplitList(list)) {
@@ -49,8 +110,7 @@ AllowedHosts::AllowedHosts(const std::string& list) {
 
 bool AllowedHosts::Allows(std::string_view host) const {
   if (any_) return true;
-  std::string name = AsciiLower(HostName(host));
-  if (!name.empty() && name.back() == '.') name.pop_back();
+  const std::string name = HostName(host);
   for (const std::string& allowed : names_) {
     if (name == allowed) return true;
     if (allowed.front() != '.') continue;
@@ -83,15 +143,8 @@ std::vector<config::Setting> DeclaredSettings() {
        .help = "TLS ends in front: secure cookies, CSRF checks, HSTS.",
        .fallback = "false",
        .kind = Kind::kBool},
-      {.name = "SESSION_COOKIE_DOMAIN",
-       .help = "Domain of the cookies; empty: this host only.",
-       .check = CheckCookieDomain},
-      {.name = "SESSION_COOKIE_SECURE",
-       .help = "Marks the session cookie Secure also without HTTPS_ONLY.",
-       .fallback = "false",
-       .kind = Kind::kBool},
-      {.name = "CSRF_COOKIE_SECURE",
-       .help = "Marks the CSRF cookie Secure also without HTTPS_ONLY.",
+      {.name = "STRICT_RESPONSE_ENVELOPE",
+       .help = "/platform and /api/caches answer 200 with the status in the body.",
        .fallback = "false",
        .kind = Kind::kBool},
       {.name = "ACCESS_LOG",
@@ -99,6 +152,8 @@ std::vector<config::Setting> DeclaredSettings() {
        .fallback = "true",
        .kind = Kind::kBool,
        .reloadable = true}};
+  std::ranges::copy(CookieSettings(), std::back_inserter(settings));
+  std::ranges::copy(LimitSettings(), std::back_inserter(settings));
   for (const char* process : kProcesses) {
     settings.push_back(service::AddressSetting(process));
   }
@@ -115,7 +170,20 @@ absl::StatusOr<Options> ReadOptions(const config::Settings& settings) {
   options.https_only = settings.Bool("HTTPS_ONLY");
   options.session_cookie_secure = options.https_only || settings.Bool("SESSION_COOKIE_SECURE");
   options.csrf_cookie_secure = options.https_only || settings.Bool("CSRF_COOKIE_SECURE");
-  options.cookie_domain = settings.Text("SESSION_COOKIE_DOMAIN");
+  options.cookie_domain = AsciiLower(settings.Text("SESSION_COOKIE_DOMAIN"));
+  if (options.cookie_domain.starts_with('.')) options.cookie_domain.erase(0, 1);
+  options.cookie_same_site = SameSiteAttribute(settings.Text("COOKIE_SAMESITE"));
+  if (options.cookie_same_site == "None" &&
+      !(options.session_cookie_secure && options.csrf_cookie_secure)) {
+    return Error(absl::StatusCode::kInvalidArgument, "SETTINGS_INVALID",
+                 "COOKIE_SAMESITE=none needs HTTPS_ONLY, or SESSION_COOKIE_SECURE and "
+                 "CSRF_COOKIE_SECURE: browsers drop such cookies");
+  }
+  if (!settings.Bool("LOGIN_IP_RATE_DISABLED")) {
+    options.auth_rate_limit = static_cast<int>(settings.Int("AUTH_RATE_LIMIT"));
+  }
+  options.auth_rate_window = std::chrono::seconds(settings.Int("AUTH_RATE_LIMIT_WINDOW"));
+  options.strict_envelope = settings.Bool("STRICT_RESPONSE_ENVELOPE");
   options.access_log = settings.Bool("ACCESS_LOG");
   return options;
 }

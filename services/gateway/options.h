@@ -2,6 +2,7 @@
 // configuration: only `ACCESS_LOG` changes while the process runs.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,9 @@
 #include "services/gateway/client_address.h"
 
 namespace gatehouse::gateway {
+
+// The name in a Host header: without port, in lower case; brackets stay.
+std::string HostName(std::string_view host);
 
 // The names that a request may give as Host.
 class AllowedHosts {
@@ -35,7 +39,12 @@ struct Options {
   bool https_only = false;
   bool session_cookie_secure = false;
   bool csrf_cookie_secure = false;
-  std::string cookie_domain;
+  std::string cookie_domain;             // Without a leading dot; empty: host only.
+  std::string cookie_same_site = "Lax";  // As it is sent.
+  int auth_rate_limit = 0;               // Per window and address; 0: none.
+  std::chrono::seconds auth_rate_window{60};
+  // /platform and /api/caches answer 200 with the status in the body.
+  bool strict_envelope = false;
   bool access_log = true;
 };
 

@@ -1,5 +1,7 @@
 #include "services/gateway/parts.h"
 
+#include <algorithm>
+
 #include "libs/log/log.h"
 #include "libs/trace/trace.h"
 
@@ -33,7 +35,12 @@ void AddCommonHeaders(const std::string& request_id, const Options& options,
   headers.push_back({"Referrer-Policy", "no-referrer"});
   headers.push_back({"Permissions-Policy", "geolocation=(), microphone=(), camera=()"});
   headers.push_back({"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"});
-  headers.push_back({"Cache-Control", "no-store"});
+  const auto is_caching = [](const http::Header& header) {
+    return http::SameName(header.name, "Cache-Control");
+  };
+  if (std::none_of(headers.begin(), headers.end(), is_caching)) {
+    headers.push_back({"Cache-Control", "no-store"});
+  }
   if (options.https_only) {
     headers.push_back({"Strict-Transport-Security", "max-age=31536000"});
   }

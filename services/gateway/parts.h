@@ -8,7 +8,6 @@
 
 #include "libs/base/clock.h"
 #include "libs/metrics/metrics.h"
-#include "services/gateway/authenticator.h"
 #include "services/gateway/control_state.h"
 #include "services/gateway/health.h"
 #include "services/gateway/options.h"
@@ -29,7 +28,6 @@ struct Parts {
   const Options& options;
   const Clock& clock;
   ControlState& control;
-  Authenticator& authenticator;
   const Upstreams& upstreams;
   const HealthChecker& health;
   RouteMetrics& unknown_route;

@@ -5,6 +5,9 @@
 #include "libs/base/uuid.h"
 #include "libs/log/log.h"
 #include "libs/trace/trace.h"
+#include "services/gateway/cookies.h"
+#include "services/gateway/envelope.h"
+#include "services/gateway/limit_headers.h"
 #include "services/gateway/request_id.h"
 #include "services/gateway/text.h"
 
@@ -26,7 +29,21 @@ bool IsJson(std::string_view content_type) {
   return parameter.empty() || parameter == "charset=utf-8";
 }
 
+void UseCodesOf(const Route& route, Problem* problem) {
+  const bool is_forbidden = problem->code == "FORBIDDEN";
+  if (problem->status == 401 && !route.code_401.empty()) problem->code = route.code_401;
+  if (is_forbidden && !route.code_403.empty()) problem->code = route.code_403;
+}
+
 }  // namespace
+
+http::Response JsonResponse(int status, std::string body) {
+  http::Response response;
+  response.status = status;
+  response.headers.push_back({"Content-Type", "application/json"});
+  response.body = std::move(body);
+  return response;
+}
 
 RequestContext::RequestContext(const Parts& parts, std::shared_ptr<http::Exchange> exchange)
     : parts_(parts),
@@ -45,7 +62,7 @@ RequestContext::~RequestContext() {
 void RequestContext::Enter(const Route& route, RouteMetrics& metrics, const http::Match& match) {
   route_ = &route;
   metrics_ = &metrics;
-  if (!match.parameters.empty()) path_id_ = std::string(match.parameters.front().second);
+  for (const auto& [name, value] : match.parameters) path_parameters_.emplace_back(name, value);
   exchange_->OnGone([weak = weak_from_this()] {
     // The exchange outlives nobody here: a strong reference would be a cycle.
     const Context self = weak.lock();
@@ -83,10 +100,33 @@ absl::StatusOr<JsonBody> RequestContext::Body() const {
   return JsonBody::Parse(request().body);
 }
 
-absl::StatusOr<std::string> RequestContext::PathUuid() const {
-  const std::optional<std::string> id = http::DecodePath(path_id_);
-  if (id && IsUuid(*id)) return AsciiLower(*id);
+std::string RequestContext::PathText(const std::string& name) const {
+  for (const auto& [key, value] : path_parameters_) {
+    if (key == name) return http::DecodePath(value).value_or("");
+  }
+  return "";
+}
+
+absl::StatusOr<std::string> RequestContext::PathUuid(const std::string& name) const {
+  const std::string id = PathText(name);
+  if (IsUuid(id)) return AsciiLower(id);
   return Error(absl::StatusCode::kInvalidArgument, "ID_INVALID", "the id must be a UUID");
+}
+
+absl::StatusOr<std::string> RequestContext::PathUser(const std::string& name) const {
+  const std::string id = PathText(name);
+  if (IsUuid(id)) return AsciiLower(id);
+  const std::optional<std::int64_t> number = ParseInteger(id);
+  if (number && *number > 0) return std::to_string(*number);
+  return Error(absl::StatusCode::kInvalidArgument, "ID_INVALID",
+               "the id must be a UUID or a positive integer");
+}
+
+auth::v1::Origin RequestContext::Origin() const {
+  auth::v1::Origin origin;
+  origin.set_client_address(client_address());
+  origin.set_user_agent(user_agent());
+  return origin;
 }
 
 rpc::CallOptions RequestContext::NextCallOptions() {
@@ -106,23 +146,32 @@ rpc::CallOptions RequestContext::NextCallOptions() {
   return options;
 }
 
+void RequestContext::SetLimit(const std::string& name, const LimitVerdict& verdict) {
+  limit_name_ = name;
+  limit_ = verdict;
+}
+
 void RequestContext::Reply(http::Response response) {
   if (answered_) return;
   answered_ = true;
+  if (identity_ && cookie_age_ && !SetsSessionCookie(response)) {
+    RenewLoginCookies(parts_.options, request(), *cookie_age_, &response);
+  }
+  AddLimitHeaders(limit_, limit_name_, parts_.clock.Now(), &response);
   AddCommonHeaders(request_id_, parts_.options, &response);
-  Account(response.status, response.body.size());
+  const int status = response.status;
+  if (parts_.options.strict_envelope && IsEnveloped(request().path)) Enclose(&response);
+  Account(status, response.body.size());
   exchange_->Reply(std::move(response));
 }
 
 void RequestContext::ReplyJson(int status, std::string body) {
-  http::Response response;
-  response.status = status;
-  response.headers.push_back({"Content-Type", "application/json"});
-  response.body = std::move(body);
-  Reply(std::move(response));
+  Reply(JsonResponse(status, std::move(body)));
 }
 
 void RequestContext::Fail(Problem problem) {
+  AdaptToSurface(request().path, &problem);
+  if (route_ != nullptr) UseCodesOf(*route_, &problem);
   Reply(ErrorResponse(problem, request(), request_id_));
 }
 

@@ -7,9 +7,12 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "gatehouse/auth/v1/session.pb.h"
 #include "libs/http/server.h"
 #include "libs/rpc/client.h"
+#include "services/gateway/address_limiter.h"
 #include "services/gateway/authenticator.h"
 #include "services/gateway/error_page.h"
 #include "services/gateway/json_body.h"
@@ -30,13 +33,23 @@ class RequestContext : public std::enable_shared_from_this<RequestContext> {
   // From the dispatcher.
   void Enter(const Route& route, RouteMetrics& metrics, const http::Match& match);
   void SetIdentity(IdentityPtr identity) { identity_ = std::move(identity); }
+  // The answer says what the limit `name` had to say.
+  void SetLimit(const std::string& name, const LimitVerdict& verdict);
+  // The answer sends the login cookies again with this life, unless the handler
+  // itself says what becomes of them.
+  void RenewCookies(std::chrono::seconds age) { cookie_age_ = age; }
+  // An optional route is entered without a user, who was refused with `problem`.
+  void SetRefusal(Problem problem) { refusal_ = std::move(problem); }
 
   const Parts& parts() const { return parts_; }
   const Upstreams& upstreams() const { return parts_.upstreams; }
   const http::Request& request() const { return exchange_->request(); }
   const Route* route() const { return route_; }
   const std::string& request_id() const { return request_id_; }
+  // nullptr on public routes, and on optional ones whenever the user is not known.
   const IdentityPtr& identity() const { return identity_; }
+  // What an optional route that needs the user after all can fail with.
+  const Problem& refusal() const { return refusal_; }
   const type::v1::Principal& principal() const { return identity_->principal; }
   bool IsStaff() const { return principal().role() == "admin"; }
   // The user's tenant, or NOT_FOUND / TENANT_NOT_FOUND. Never 0, which services
@@ -51,8 +64,15 @@ class RequestContext : public std::enable_shared_from_this<RequestContext> {
   // The JSON object of the body. UNSUPPORTED_MEDIA_TYPE, or JsonBody's errors.
   absl::StatusOr<JsonBody> Body() const;
   absl::StatusOr<Query> Arguments() const { return Query::Parse(request().query); }
-  // The UUID that the path names, in lower case; INVALID_ARGUMENT / ID_INVALID.
-  absl::StatusOr<std::string> PathUuid() const;
+  // The parameter `name` of the path ("{id}"), decoded; "" when it cannot be.
+  std::string PathText(const std::string& name) const;
+  // A UUID that the path names, in lower case; INVALID_ARGUMENT / ID_INVALID.
+  absl::StatusOr<std::string> PathUuid(const std::string& name = "id") const;
+  // A user that the path names by UUID or integer; INVALID_ARGUMENT / ID_INVALID.
+  absl::StatusOr<std::string> PathUser(const std::string& name = "id") const;
+
+  // Where the request came from, as auth wants it.
+  auth::v1::Origin Origin() const;
 
   // The first answer wins.
   void Reply(http::Response response);
@@ -109,13 +129,20 @@ class RequestContext : public std::enable_shared_from_this<RequestContext> {
   std::string trace_parent_;  // Made for the first call.
   const Route* route_ = nullptr;
   RouteMetrics* metrics_;
-  std::string path_id_;  // Of "{id}", still encoded.
+  std::vector<std::pair<std::string, std::string>> path_parameters_;  // Still encoded.
   IdentityPtr identity_;
+  Problem refusal_;
+  std::string limit_name_;
+  LimitVerdict limit_;
+  std::optional<std::chrono::seconds> cookie_age_;
   std::shared_ptr<rpc::CancelHandle> call_;
   bool answered_ = false;
   bool has_left_ = false;  // The client.
 };
 
 using Context = std::shared_ptr<RequestContext>;
+
+// A JSON answer, for handlers that add headers of their own.
+http::Response JsonResponse(int status, std::string body);
 
 }  // namespace gatehouse::gateway

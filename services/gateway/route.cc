@@ -13,6 +13,8 @@ const char* Name(Audience audience) {
       return "nobody";
     case Audience::kPublic:
       return "public";
+    case Audience::kOptional:
+      return "optional";
     case Audience::kUser:
       return "user";
     case Audience::kRole:
@@ -72,8 +74,8 @@ std::chrono::milliseconds DurationOf(Timeout timeout) {
 }
 
 bool MayUse(const Route& route, const type::v1::Principal& principal) {
-  const auto& scopes = principal.scopes();
-  const bool is_whole = scopes.empty() || Holds(scopes, "admin") || Holds(scopes, "*");
+  // Auth leaves of the scopes only what the owner holds: "admin" is an admin's.
+  const bool is_whole = !principal.is_narrowed() || Holds(principal.scopes(), "admin");
   switch (route.audience) {
     case Audience::kNobody:
       return false;
@@ -83,9 +85,12 @@ bool MayUse(const Route& route, const type::v1::Principal& principal) {
       return is_whole;
     case Audience::kRole:
       return is_whole && principal.role() == route.requirement;
+    case Audience::kOptional:
+      if (route.requirement.empty()) return is_whole;
+      [[fallthrough]];
     case Audience::kPermission:
       return Holds(principal.permissions(), route.requirement) &&
-             (is_whole || Holds(scopes, route.requirement));
+             (is_whole || Holds(principal.scopes(), route.requirement));
   }
   return false;
 }

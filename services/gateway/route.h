@@ -19,6 +19,7 @@ class RequestContext;
 enum class Audience {
   kNobody,      // What a route that forgot to say gets.
   kPublic,      // Anybody, without credentials.
+  kOptional,    // Anybody; the handler is told of a user who holds `requirement`, if any.
   kUser,        // Any live credential that is not narrowed to scopes.
   kRole,        // A user of the role `requirement`.
   kPermission,  // A user who holds the permission `requirement`.
@@ -27,7 +28,7 @@ enum class Audience {
 // Which bucket a request is counted in.
 enum class Limit {
   kNone,     // Health.
-  kAddress,  // By client address: whatever takes a password or passkey.
+  kAddress,  // By client address: whatever takes a password, passkey or mailed code.
   kUser,     // By user.
 };
 
@@ -48,6 +49,11 @@ struct Route {
   std::string requirement = "";  // Role or permission.
   Limit limit = Limit::kUser;
   Timeout timeout = Timeout::kStandard;
+  // Open to a user who must change the password first.
+  bool during_password_change = false;
+  // What the surface's document calls a 401 and a FORBIDDEN; "": as everywhere.
+  std::string code_401 = "";
+  std::string code_403 = "";
   Handler handler = nullptr;
 };
 
@@ -70,9 +76,9 @@ class RouteTable {
 
 std::chrono::milliseconds DurationOf(Timeout timeout);
 
-// Whether a user may take `route`. A credential narrowed to scopes opens only
-// permission routes whose permission is among them; "admin" and "*" do not
-// narrow.
+// Whether a user may take `route`, in full where it is kOptional. A narrowed
+// credential opens only permission routes whose permission is among its scopes; with
+// the scope "admin" it is as good as a whole one.
 bool MayUse(const Route& route, const type::v1::Principal& principal);
 
 }  // namespace gatehouse::gateway

@@ -1,137 +1,165 @@
 #include "gatehouse/auth/v1/audit.methods.h"
-#include "gatehouse/auth/v1/auth.methods.h"
-#include "gatehouse/invitations/v1/invitations.methods.h"
+#include "gatehouse/auth/v1/session.methods.h"
+#include "gatehouse/auth/v1/user.methods.h"
 #include "libs/base/uuid.h"
-#include "services/gateway/audit.h"
-#include "services/gateway/request_context.h"
+#include "services/gateway/array_page.h"
 #include "services/gateway/routes.h"
+#include "services/gateway/session_json.h"
 #include "services/gateway/text.h"
+#include "services/gateway/user_json.h"
+#include "services/gateway/user_update.h"
 
 namespace gatehouse::gateway {
 namespace {
 
-namespace inv = invitations::v1;
-using std::chrono::duration_cast;
-using std::chrono::seconds;
+using auth::v1::AuditService;
+using auth::v1::SessionService;
+using auth::v1::User;
+using auth::v1::UserService;
 
-constexpr std::int64_t kDaySeconds = 86400;
-constexpr std::int64_t kTtlSecondsMin = 60;
-constexpr std::int64_t kTtlSecondsMax = 365 * kDaySeconds;
+constexpr std::int64_t kOffsetMax = 100000;
 
-std::int64_t ReadTtlSeconds(JsonBody& body, Time now) {
-  const auto days = body.Int("expires_days", 1, 365);
-  const auto end = body.DateTime("expires_at");
-  if (days && end) body.Note("expires_at", "cannot stand beside expires_days");
-  if (!end) return days.value_or(7) * kDaySeconds;
-  const std::int64_t left = duration_cast<seconds>(*end - now).count();
-  if (left < kTtlSecondsMin) body.Note("expires_at", "Expiration date must be in the future");
-  if (left > kTtlSecondsMax) body.Note("expires_at", "must be at most 365 days ahead");
-  return left;
-}
-
-absl::StatusOr<inv::CreateInvitationRequest> ReadPasskey(const RequestContext& context) {
-  GH_ASSIGN_OR_RETURN(JsonBody body, context.Body());
-  inv::CreateInvitationRequest request;
-  request.set_ttl_seconds(ReadTtlSeconds(body, context.parts().clock.Now()));
-  request.set_uses_max(static_cast<int>(body.Int("max_uses", 1, 1000).value_or(1)));
-  request.set_notes(body.Text("notes", 2000).value_or(""));
-  request.set_tenant_id(body.Int("tenant_scope", 1, INT64_MAX).value_or(0));
-  GH_RETURN_IF_ERROR(body.Finish());
-  return request;
-}
-
-void ReplyPasskey(const Context& context, const inv::CreateInvitationResponse& created) {
-  const inv::Invitation& invitation = created.invitation();
-  JsonWriter json;
-  json.BeginObject().Field("passkey", created.token());
-  json.TimeField("expires_at", invitation.has_expire_time(), invitation.expire_time());
-  json.Field("id", invitation.id()).Field("notes", invitation.notes());
-  json.Field("max_uses", invitation.uses_max()).EndObject();
-  context->ReplyJson(201, json.Take());
-}
-
-void CreateAudited(const Context& context, const inv::CreateInvitationRequest& request) {
-  JsonWriter details;
-  details.BeginObject().Field("action", "passkey_created");
-  details.Field("ttl_seconds", request.ttl_seconds()).Field("max_uses", request.uses_max());
-  details.Field("tenant_scope", request.tenant_id()).Field("notes", request.notes()).EndObject();
-  const auto event = MakeAuditEvent(*context, "admin_action", "passkey", details.Take());
-  AuditThen(context, event, [context, request, event] {
-    rpc::Client& invitations = *context->upstreams().invitations;
-    context->Call(invitations, inv::InvitationService::kCreateInvitation, request,
-                  [context, event](const absl::StatusOr<inv::CreateInvitationResponse>& created) {
-                    if (created.ok()) return ReplyPasskey(context, *created);
-                    FailAudited(context, event, created.status(), "invitations");
-                  });
-  });
-}
-
-void CreatePasskey(const Context& context) {
-  const auto request = ReadPasskey(*context);
-  if (!request.ok()) return context->Fail(request.status());
-  if (request->tenant_id() == 0) return CreateAudited(context, *request);
-  auth::v1::GetTenantRequest tenant;
-  tenant.set_id(request->tenant_id());
-  context->CallOrFail(
-      *context->upstreams().auth, auth::v1::AuthService::kGetTenant, tenant,
-      [context, request = *request](const auth::v1::Tenant&) { CreateAudited(context, request); });
-}
-
-const char* StatusText(inv::Invitation::State state) {
-  switch (state) {
-    case inv::Invitation::STATE_PENDING:
-      return "active";
-    case inv::Invitation::STATE_REDEEMED:
-      return "used";
-    case inv::Invitation::STATE_EXPIRED:
-      return "expired";
-    case inv::Invitation::STATE_REVOKED:
-      return "revoked";
-    default:
-      return "unknown";
-  }
-}
-
-void WritePasskey(const inv::Invitation& invitation, JsonWriter& json) {
-  json.BeginObject().Field("id", invitation.id());
-  json.Field("status", StatusText(invitation.state()));
-  json.Field("is_valid", invitation.state() == inv::Invitation::STATE_PENDING);
-  json.Field("notes", invitation.notes()).TextOrNull("created_by", invitation.creator_user_id());
-  json.TimeField("created_at", invitation.has_create_time(), invitation.create_time());
-  json.TimeField("expires_at", invitation.has_expire_time(), invitation.expire_time());
-  json.Field("max_uses", invitation.uses_max()).Field("actual_uses", invitation.uses());
-  if (invitation.tenant_id() != 0) {
-    json.Field("tenant_scope", invitation.tenant_id());
-  } else {
-    json.NullField("tenant_scope");
-  }
-  json.EndObject();
-}
-
-absl::StatusOr<inv::ListInvitationsRequest> ReadPasskeyList(const RequestContext& context) {
+absl::StatusOr<auth::v1::ListUsersRequest> ReadUserList(const RequestContext& context) {
   GH_ASSIGN_OR_RETURN(Query query, context.Arguments());
-  inv::ListInvitationsRequest request;
-  request.set_page_size(static_cast<int>(query.Number("limit", 500, 1, 500)));
+  auth::v1::ListUsersRequest request;
+  request.set_page_size(static_cast<int>(query.Number("limit", 100, 1, 500)));
+  request.set_skip(static_cast<int>(query.Number("offset", 0, 0, kOffsetMax)));
   request.set_page_token(query.Text("cursor").value_or(""));
-  request.set_pending_only(query.Flag("active_only"));
+  request.set_search(query.Text("search").value_or(""));
+  if (query.Text("is_active")) request.set_is_active(query.Flag("is_active"));
   GH_RETURN_IF_ERROR(query.Finish());
   return request;
 }
 
-void ListPasskeys(const Context& context) {
-  const auto request = ReadPasskeyList(*context);
+void ListUsers(const Context& context) {
+  const auto request = ReadUserList(*context);
   if (!request.ok()) return context->Fail(request.status());
-  context->CallOrFail(*context->upstreams().invitations, inv::InvitationService::kListInvitations,
-                      *request, [context](const inv::ListInvitationsResponse& page) {
+  context->CallOrFail(*context->upstreams().auth, UserService::kListUsers, *request,
+                      [context](const auth::v1::ListUsersResponse& page) {
                         JsonWriter json;
-                        json.BeginObject().Field("count", page.invitations_size());
-                        json.Key("passkeys").BeginArray();
-                        for (const auto& invitation : page.invitations()) {
-                          WritePasskey(invitation, json);
-                        }
-                        json.EndArray().TextOrNull("next_cursor", page.next_page_token());
-                        context->ReplyJson(200, json.EndObject().Take());
+                        json.BeginArray();
+                        for (const User& user : page.users()) WriteUser(user, true, json);
+                        json.EndArray();
+                        ReplyArray(context, json.Take(), page.total(), page.next_page_token());
                       });
+}
+
+void GetUser(const Context& context) {
+  WithUser(context, [context](const User& user) {
+    JsonWriter json;
+    WriteUser(user, true, json);
+    context->ReplyJson(200, json.Take());
+  });
+}
+
+// Null empties what is shown as null when it is empty.
+std::optional<std::string> ClearableText(JsonBody& body, const char* name, std::size_t bytes_max) {
+  if (body.IsNull(name)) return "";
+  return body.Text(name, bytes_max);
+}
+
+absl::StatusOr<auth::v1::UpdateUserRequest> ReadUpdate(const RequestContext& context) {
+  GH_ASSIGN_OR_RETURN(JsonBody body, context.Body());
+  auth::v1::UpdateUserRequest change;
+  ReadCommonUpdate(body, &change);
+  const auto reason = ClearableText(body, "disable_reason", 512);
+  if (reason) change.set_disable_reason(*reason);
+  const auto customer = ClearableText(body, "stripe_customer_id", 255);
+  if (customer) change.set_stripe_customer_id(*customer);
+  const auto notes = ClearableText(body, "notes", 2000);
+  if (notes) change.set_notes(*notes);
+  const auto first_name = body.Text("first_name", 150);
+  if (first_name) change.set_first_name(*first_name);
+  const auto last_name = body.Text("last_name", 150);
+  if (last_name) change.set_last_name(*last_name);
+  const auto role = body.Text("role", 50);
+  if (role) change.set_role(*role);
+  const auto tenant_id = body.Int("tenant_id", 1, INT64_MAX);
+  if (tenant_id) change.set_tenant_id(*tenant_id);
+  const auto settings = body.Object("settings");
+  if (settings) change.set_settings_json(*settings);
+  GH_RETURN_IF_ERROR(body.Finish());
+  return change;
+}
+
+void PatchUser(const Context& context) {
+  const auto change = ReadUpdate(*context);
+  if (!change.ok()) return context->Fail(change.status());
+  WithUser(context, [context, change = *change](const User& user) {
+    UpdateUser(context, user, change, AsItIs, [context](const User& changed) {
+      JsonWriter json;
+      json.BeginObject().Field("message", "User updated successfully").Key("user");
+      WriteUser(changed, true, json);
+      context->ReplyJson(200, json.EndObject().Take());
+    });
+  });
+}
+
+// What an administrator does to the logins of a user.
+std::string ActionDetails(const std::string& action, const User& user) {
+  JsonWriter json;
+  json.BeginObject().Field("action", action).Field("username", user.username()).EndObject();
+  return json.Take();
+}
+
+absl::StatusOr<auth::v1::ResetPasswordRequest> ReadReset(const RequestContext& context) {
+  GH_ASSIGN_OR_RETURN(JsonBody body, context.Body());
+  auth::v1::ResetPasswordRequest request;
+  request.set_new_password(body.RequiredText("new_password", 1024));
+  GH_RETURN_IF_ERROR(body.Finish("new_password is required"));
+  return request;
+}
+
+void ResetPassword(const Context& context) {
+  const auto request = ReadReset(*context);
+  if (!request.ok()) return context->Fail(request.status());
+  WithUser(context, [context, request = *request](const User& user) {
+    auth::v1::ResetPasswordRequest of_user = request;
+    of_user.set_id(user.id());
+    const auto event = MakeUserEvent(*context, user, ActionDetails("password_reset", user));
+    AuditThenCall(context, event, *context->upstreams().auth, UserService::kResetPassword, of_user,
+                  [context](const auth::v1::ResetPasswordResponse&) {
+                    context->ReplyJson(200, R"({"message":"Password reset successfully"})");
+                  });
+  });
+}
+
+void ReplySessions(const Context& context, const auth::v1::ListSessionsResponse& list) {
+  JsonWriter json;
+  json.BeginObject().Field("count", list.sessions_size()).Key("sessions").BeginArray();
+  for (const auth::v1::Session& session : list.sessions()) {
+    WriteSession(session, session.id() == context->identity()->token_id, json);
+  }
+  context->ReplyJson(200, json.EndArray().EndObject().Take());
+}
+
+void ListSessions(const Context& context) {
+  WithUser(context, [context](const User& user) {
+    auth::v1::ListSessionsRequest request;
+    request.set_user_id(user.id());
+    context->CallOrFail(
+        *context->upstreams().auth, SessionService::kListSessions, request,
+        [context](const auth::v1::ListSessionsResponse& list) { ReplySessions(context, list); });
+  });
+}
+
+void EndSession(const Context& context) {
+  const auto id = context->PathUuid("sid");
+  if (!id.ok()) return context->Fail(id.status());
+  WithUser(context, [context, id = *id](const User& user) {
+    auth::v1::EndSessionRequest request;
+    request.set_user_id(user.id());
+    request.set_id(id);
+    JsonWriter details;
+    details.BeginObject().Field("action", "session_ended").Field("username", user.username());
+    details.Field("session_id", id).EndObject();
+    const auto event = MakeUserEvent(*context, user, details.Take());
+    AuditThenCall(context, event, *context->upstreams().auth, SessionService::kEndSession, request,
+                  [context, id](const auth::v1::EndSessionResponse&) {
+                    context->parts().control.Revoke(id, std::chrono::steady_clock::now());
+                    context->ReplyJson(200, R"({"message":"Session ended"})");
+                  });
+  });
 }
 
 void WriteAuditEvent(const auth::v1::AuditEvent& event, JsonWriter& json) {
@@ -152,18 +180,13 @@ void WriteAuditEvent(const auth::v1::AuditEvent& event, JsonWriter& json) {
 }
 
 void ListAudit(const Context& context, const auth::v1::ListAuditEventsRequest& request) {
-  context->CallOrFail(*context->upstreams().auth, auth::v1::AuditService::kListAuditEvents, request,
+  context->CallOrFail(*context->upstreams().auth, AuditService::kListAuditEvents, request,
                       [context](const auth::v1::ListAuditEventsResponse& page) {
                         JsonWriter json;
                         json.BeginArray();
                         for (const auto& event : page.events()) WriteAuditEvent(event, json);
-                        http::Response response;
-                        response.headers.push_back({"Content-Type", "application/json"});
-                        if (!page.next_page_token().empty()) {
-                          response.headers.push_back({"X-Next-Cursor", page.next_page_token()});
-                        }
-                        response.body = json.EndArray().Take();
-                        context->Reply(std::move(response));
+                        json.EndArray();
+                        ReplyArray(context, json.Take(), page.total(), page.next_page_token());
                       });
 }
 
@@ -172,7 +195,7 @@ absl::StatusOr<auth::v1::ListAuditEventsRequest> ReadAuditList(const RequestCont
   auth::v1::ListAuditEventsRequest request;
   request.set_page_size(static_cast<int>(query.Number("limit", 100, 1, 500)));
   request.set_page_token(query.Text("cursor").value_or(""));
-  request.set_user_id(query.Text("user_id").value_or(""));
+  request.set_user_id(AsciiLower(query.Text("user_id").value_or("")));
   request.set_type(query.Text("event_type").value_or(""));
   if (const std::string& user = request.user_id();
       !user.empty() && !IsUuid(user) && !ParseInteger(user)) {
@@ -189,15 +212,15 @@ void ListAuditEvents(const Context& context) {
   // The log knows users by UUID; a number is turned into it first.
   auth::v1::GetUserRequest lookup;
   lookup.set_id(request->user_id());
-  context->CallOrFail(*context->upstreams().auth, auth::v1::AuthService::kGetUser, lookup,
-                      [context, request = *request](const auth::v1::User& user) {
+  context->CallOrFail(*context->upstreams().auth, UserService::kGetUser, lookup,
+                      [context, request = *request](const User& user) {
                         auth::v1::ListAuditEventsRequest by_uuid = request;
                         by_uuid.set_user_id(user.id());
                         ListAudit(context, by_uuid);
                       });
 }
 
-void AddAdmin(RouteTable& table, const char* method, const char* path, Handler handler) {
+void Add(RouteTable& table, const char* method, const char* path, Handler handler) {
   table.Add({.method = method,
              .path = path,
              .audience = Audience::kPermission,
@@ -208,9 +231,19 @@ void AddAdmin(RouteTable& table, const char* method, const char* path, Handler h
 }  // namespace
 
 void AddAdminRoutes(RouteTable& table) {
-  AddAdmin(table, "POST", "/api/admin/passkeys/", CreatePasskey);
-  AddAdmin(table, "GET", "/api/admin/passkeys/list/", ListPasskeys);
-  AddAdmin(table, "GET", "/api/admin/audit-events/", ListAuditEvents);
+  Add(table, "GET", "/api/admin/users/", ListUsers);
+  Add(table, "GET", "/api/admin/users/{id}/", GetUser);
+  Add(table, "PATCH", "/api/admin/users/{id}/", PatchUser);
+  Add(table, "PUT", "/api/admin/users/{id}/", PatchUser);
+  table.Add({.method = "POST",
+             .path = "/api/admin/users/{id}/reset-password/",
+             .audience = Audience::kPermission,
+             .requirement = "manage_users",
+             .timeout = Timeout::kSlow,
+             .handler = ResetPassword});
+  Add(table, "GET", "/api/admin/users/{id}/sessions/", ListSessions);
+  Add(table, "DELETE", "/api/admin/users/{id}/sessions/{sid}/", EndSession);
+  Add(table, "GET", "/api/admin/audit-events/", ListAuditEvents);
 }
 
 }  // namespace gatehouse::gateway

@@ -1,4 +1,4 @@
-#include "gatehouse/auth/v1/auth.methods.h"
+#include "gatehouse/auth/v1/tenant.methods.h"
 #include "gatehouse/billing/v1/account.methods.h"
 #include "libs/base/uuid.h"
 #include "services/gateway/audit.h"
@@ -69,7 +69,7 @@ void GetBalance(const Context& context) { WithAccount(context, ReplyBalance); }
 
 void ReplyProfile(const Context& context, const Account& account) {
   JsonWriter json;
-  json.BeginObject().TextOrNull("plan_tier", context->principal().tier());
+  json.BeginObject().TextOrNull("plan_tier", account.plan_tier());
   json.Field("low_balance_policy", PolicyText(account.policy()));
   json.Field("low_balance_threshold_cents", FloorCents(account.low_threshold().amount_nanos()));
   context->ReplyJson(200, json.EndObject().Take());
@@ -220,7 +220,7 @@ void AdjustReserve(const Context& context) {
   auth::v1::GetTenantRequest tenant;
   tenant.set_id(request->tenant_id());
   context->CallOrFail(
-      *context->upstreams().auth, auth::v1::AuthService::kGetTenant, tenant,
+      *context->upstreams().auth, auth::v1::TenantService::kGetTenant, tenant,
       [context, request = *request](const auth::v1::Tenant&) { AdjustAudited(context, request); });
 }
 

@@ -64,7 +64,12 @@ void GetReadyz(const Context& context) {
 void GetReadiness(const Context& context) {
   const int status = ReadyStatus(*context);
   JsonWriter json;
-  json.BeginObject().Field("status", status == 200 ? "ready" : "degraded").EndObject();
+  json.BeginObject().Field("status", status == 200 ? "ready" : "degraded");
+  if (context->identity() != nullptr) {
+    json.Field("database", IsDatabaseUp(context->parts().health.Parts()));
+    json.NullField("redis").Field("mode", "postgresql").Field("cache_backend", "memory");
+  }
+  json.EndObject();
   context->ReplyJson(status, json.Take());
 }
 
@@ -73,10 +78,13 @@ Handler Fixed(const std::string& body) {
   return [body](const Context& context) { context->ReplyJson(200, body); };
 }
 
-void AddProbe(RouteTable& table, const std::string& path, Handler handler) {
+void AddProbe(RouteTable& table, const std::string& path, Handler handler,
+              const std::string& permission_for_more = "") {
+  const bool has_more = !permission_for_more.empty();
   table.Add({.method = "GET",
              .path = path,
-             .audience = Audience::kPublic,
+             .audience = has_more ? Audience::kOptional : Audience::kPublic,
+             .requirement = permission_for_more,
              .limit = Limit::kNone,
              .timeout = Timeout::kQuick,
              .handler = std::move(handler)});
@@ -94,7 +102,7 @@ void AddHealthRoutes(RouteTable& table) {
   AddProbe(table, "/api/healthz/", Fixed(R"({"status":"ok"})"));
   AddProbe(table, "/api/readyz/", GetReadyz);
   AddProbe(table, "/platform/monitor/liveness", Fixed(R"({"status":"alive"})"));
-  AddProbe(table, "/platform/monitor/readiness", GetReadiness);
+  AddProbe(table, "/platform/monitor/readiness", GetReadiness, "manage_gateway");
 }
 
 }  // namespace gatehouse::gateway

@@ -191,6 +191,62 @@ TEST(OptionsTest, RefusesOddProxiesAndDomains) {
   }
 }
 
+TEST(OptionsTest, EitherNameOfTheAddressLimitAndOfTheCookiesWillDo) {
+  auto values = Addresses();
+  values["LOGIN_IP_RATE_LIMIT"] = "9";
+  values["LOGIN_IP_RATE_WINDOW"] = "300";
+  values["COOKIE_SECURE"] = "true";
+  values["COOKIE_DOMAIN"] = ".Example.com";
+  values["COOKIE_SAMESITE"] = "strict";
+  auto options = OptionsFrom(values);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->auth_rate_limit, 9);
+  EXPECT_EQ(options->auth_rate_window, std::chrono::seconds(300));
+  EXPECT_TRUE(options->session_cookie_secure);
+  EXPECT_EQ(options->cookie_domain, "example.com");
+  EXPECT_EQ(options->cookie_same_site, "Strict");
+  values["LOGIN_IP_RATE_DISABLED"] = "true";
+  options = OptionsFrom(values);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->auth_rate_limit, 0);
+}
+
+TEST(OptionsTest, LoginsAreLimitedUnlessSomebodySaysOtherwise) {
+  const auto options = OptionsFrom(Addresses());
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->auth_rate_limit, 5);
+  EXPECT_EQ(options->auth_rate_window, std::chrono::seconds(60));
+  EXPECT_EQ(options->cookie_same_site, "Lax");
+  EXPECT_FALSE(options->strict_envelope);
+}
+
+TEST(OptionsTest, CookiesForOtherSitesMustBeSecure) {
+  auto values = Addresses();
+  values["COOKIE_SAMESITE"] = "None";
+  values["SESSION_COOKIE_SECURE"] = "true";
+  EXPECT_EQ(Reason(OptionsFrom(values).status()), "SETTINGS_INVALID") << "csrf_token is not";
+  values["CSRF_COOKIE_SECURE"] = "true";
+  EXPECT_TRUE(OptionsFrom(values).ok());
+  values["COOKIE_SAMESITE"] = "sometimes";
+  EXPECT_THAT(std::string(OptionsFrom(values).status().message()),
+              testing::HasSubstr("COOKIE_SAMESITE"));
+}
+
+TEST(HostNameTest, IsInLowerCaseWithoutPortAndLastDot) {
+  EXPECT_EQ(HostName("API.Example.com:8000"), "api.example.com");
+  EXPECT_EQ(HostName("example.com."), "example.com");
+  EXPECT_EQ(HostName("[::1]:80"), "[::1]");
+  EXPECT_EQ(HostName(""), "");
+}
+
+TEST(NetworkTest, IsTheAddressOfIpv4AndTheSlash64OfIpv6) {
+  EXPECT_EQ(NetworkOf("192.0.2.1"), NetworkOf("::ffff:192.0.2.1"));
+  EXPECT_NE(NetworkOf("192.0.2.1"), NetworkOf("192.0.2.2"));
+  EXPECT_EQ(NetworkOf("2001:db8::1"), NetworkOf("2001:db8::ffff:1"));
+  EXPECT_NE(NetworkOf("2001:db8::1"), NetworkOf("2001:db8:0:1::1"));
+  EXPECT_EQ(NetworkOf("nowhere"), "nowhere");
+}
+
 TEST(QueryTest, NumbersAreClampedAndWordsRefused) {
   auto query = Query::Parse("limit=9999&offset=-3&page=ten&flag=TRUE");
   ASSERT_TRUE(query.ok());

@@ -46,7 +46,7 @@ State Invitation::state() const {
   return expire_time <= read_time ? State::kExpired : State::kPending;
 }
 
-absl::Status Invitation::Redeem(const std::string& redeemer_email) {
+absl::Status Invitation::CheckUse(const std::string& redeemer_email) const {
   switch (state()) {
     case State::kRevoked:
       return Precondition("INVITATION_REVOKED", "the invitation was revoked");
@@ -60,6 +60,11 @@ absl::Status Invitation::Redeem(const std::string& redeemer_email) {
   if (!email.empty() && !absl::EqualsIgnoreCase(email, redeemer_email)) {
     return Precondition("INVITATION_EMAIL_MISMATCH", "the invitation is for another address");
   }
+  return absl::OkStatus();
+}
+
+absl::Status Invitation::Redeem(const std::string& redeemer_email) {
+  GH_RETURN_IF_ERROR(CheckUse(redeemer_email));
   ++uses;
   return absl::OkStatus();
 }

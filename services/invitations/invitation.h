@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "libs/base/clock.h"
@@ -12,6 +13,13 @@ namespace gatehouse::invitations {
 
 enum class State { kPending, kRedeemed, kExpired, kRevoked };
 
+// The newest redemption.
+struct LastUse {
+  std::string redeemer_user_id;
+  std::string redeemer_username;
+  Time redeem_time;
+};
+
 struct Invitation {
   std::string id;  // UUIDv7
   std::string notes;
@@ -20,15 +28,21 @@ struct Invitation {
   std::int64_t tenant_id = 0;   // Redeemers join it; 0: each gets a tenant of their own.
   std::string email;            // The only address that may redeem; empty: any.
   std::string creator_user_id;  // Empty when unknown.
+  std::string creator_username;
   Time create_time;
   Time expire_time;
   bool revoked = false;
+  std::optional<LastUse> last_use = std::nullopt;
   Time read_time;  // The database's time when this was read; what "now" means.
 
   State state() const;
 
-  // Counts one more use. FAILED_PRECONDITION / INVITATION_ALREADY_REDEEMED,
-  // INVITATION_EXPIRED, INVITATION_REVOKED or INVITATION_EMAIL_MISMATCH.
+  // Whether the owner of `redeemer_email` could redeem it. FAILED_PRECONDITION /
+  // INVITATION_ALREADY_REDEEMED, INVITATION_EXPIRED, INVITATION_REVOKED or
+  // INVITATION_EMAIL_MISMATCH.
+  absl::Status CheckUse(const std::string& redeemer_email) const;
+
+  // Counts one more use, or refuses as CheckUse does.
   absl::Status Redeem(const std::string& redeemer_email);
 
   // Revokes a pending invitation. False, and nothing changes, in a final state.
@@ -43,6 +57,7 @@ struct Draft {
   std::int64_t tenant_id = 0;
   std::string email = "";
   std::string creator_user_id = "";
+  std::string creator_username = "";
 };
 
 // INVALID_ARGUMENT / TTL_OUT_OF_RANGE, USES_OUT_OF_RANGE, NOTES_TOO_LONG,

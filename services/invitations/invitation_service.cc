@@ -45,6 +45,12 @@ v1::Invitation ToProto(const Invitation& invitation) {
   proto.set_creator_user_id(invitation.creator_user_id);
   *proto.mutable_create_time() = rpc::ToTimestamp(invitation.create_time);
   *proto.mutable_expire_time() = rpc::ToTimestamp(invitation.expire_time);
+  proto.set_creator_username(invitation.creator_username);
+  if (invitation.last_use) {
+    proto.set_redeemer_user_id(invitation.last_use->redeemer_user_id);
+    proto.set_redeemer_username(invitation.last_use->redeemer_username);
+    *proto.mutable_redeem_time() = rpc::ToTimestamp(invitation.last_use->redeem_time);
+  }
   return proto;
 }
 
@@ -52,23 +58,33 @@ absl::Status InvalidArgument(const std::string& reason, const std::string& messa
   return Error(absl::StatusCode::kInvalidArgument, reason, message);
 }
 
+absl::Status CheckDigest(const std::string& token_digest) {
+  if (token_digest.size() == kTokenDigestBytes) return absl::OkStatus();
+  return InvalidArgument("TOKEN_DIGEST_INVALID", "token_digest must have 32 bytes");
+}
+
 // One use, or the first answer again. The row's lock orders the redeemers.
-absl::StatusOr<Invitation> Redeem(pg::Tx& tx, const std::string& digest,
-                                  const std::string& redemption_id, const std::string& email) {
-  GH_ASSIGN_OR_RETURN(Invitation invitation, LockByTokenDigest(tx, digest));
+absl::StatusOr<Invitation> Redeem(pg::Tx& tx, const v1::RedeemInvitationRequest& request) {
+  GH_ASSIGN_OR_RETURN(Invitation invitation, LockByTokenDigest(tx, request.token_digest()));
   const absl::Status reused = Error(absl::StatusCode::kAlreadyExists, "REDEMPTION_ID_REUSED",
                                     "the redemption id has redeemed another invitation");
-  if (std::optional<std::string> redeemed = FindRedemption(tx, redemption_id)) {
+  if (std::optional<std::string> redeemed = FindRedemption(tx, request.redemption_id())) {
     if (*redeemed != invitation.id) return reused;
     return invitation;
   }
-  GH_RETURN_IF_ERROR(invitation.Redeem(email));
-  if (!InsertRedemption(tx, redemption_id, invitation.id)) return reused;
+  GH_RETURN_IF_ERROR(invitation.Redeem(request.email()));
+  const Redemption redemption{.id = request.redemption_id(), .username = request.username()};
+  if (!InsertRedemption(tx, redemption, invitation.id)) return reused;
   SaveUses(tx, invitation);
   return invitation;
 }
 
 }  // namespace
+
+CreatedInvitation CreateInvitation(pg::Tx& tx, const Draft& draft) {
+  const std::string token = NewToken();
+  return {.invitation = InsertInvitation(tx, UuidV7(), Sha256(token), draft), .token = token};
+}
 
 InvitationService::InvitationService(pg::Database& db)
     : db_(db), rpc_(v1::InvitationService::kFullName) {
@@ -77,6 +93,10 @@ InvitationService::InvitationService(pg::Database& db)
   rpc_.Unary(v1::InvitationService::kCreateInvitation, by_gateway,
              [this](rpc::Call& call, const v1::CreateInvitationRequest& request) {
                return CreateInvitation(call, request);
+             });
+  rpc_.Unary(v1::InvitationService::kCheckInvitation, by_auth,
+             [this](rpc::Call&, const v1::CheckInvitationRequest& request) {
+               return CheckInvitation(request);
              });
   rpc_.Unary(v1::InvitationService::kListInvitations, by_gateway,
              [this](rpc::Call&, const v1::ListInvitationsRequest& request) {
@@ -99,17 +119,28 @@ absl::StatusOr<v1::CreateInvitationResponse> InvitationService::CreateInvitation
                     .notes = request.notes(),
                     .tenant_id = request.tenant_id(),
                     .email = request.email(),
-                    .creator_user_id = call.principal().user_id()};
+                    .creator_user_id = call.principal().user_id(),
+                    .creator_username = call.principal().username()};
   GH_RETURN_IF_ERROR(Check(draft));
-  const std::string id = UuidV7();
-  const std::string token = NewToken();
-  GH_ASSIGN_OR_RETURN(Invitation invitation,
-                      db_.Statement([&](pg::Tx& tx) -> absl::StatusOr<Invitation> {
-                        return InsertInvitation(tx, id, Sha256(token), draft);
+  GH_ASSIGN_OR_RETURN(const CreatedInvitation created,
+                      db_.InTransaction([&](pg::Tx& tx) -> absl::StatusOr<CreatedInvitation> {
+                        return invitations::CreateInvitation(tx, draft);
                       }));
   v1::CreateInvitationResponse response;
-  *response.mutable_invitation() = ToProto(invitation);
-  response.set_token(token);
+  *response.mutable_invitation() = ToProto(created.invitation);
+  response.set_token(created.token);
+  return response;
+}
+
+absl::StatusOr<v1::CheckInvitationResponse> InvitationService::CheckInvitation(
+    const v1::CheckInvitationRequest& request) {
+  GH_RETURN_IF_ERROR(CheckDigest(request.token_digest()));
+  GH_ASSIGN_OR_RETURN(const Invitation invitation, db_.Read([&](pg::Tx& tx) {
+    return FindByTokenDigest(tx, request.token_digest());
+  }));
+  GH_RETURN_IF_ERROR(invitation.CheckUse(request.email()));
+  v1::CheckInvitationResponse response;
+  response.set_invitation_id(invitation.id);
   return response;
 }
 
@@ -119,10 +150,11 @@ absl::StatusOr<v1::ListInvitationsResponse> InvitationService::ListInvitations(
                       rpc::PageLimit(request.page_size(), kPageSizeDefault, kPageSizeMax));
   GH_ASSIGN_OR_RETURN(const std::optional<rpc::PagePosition> after,
                       rpc::ParsePageToken(request.page_token()));
+  const ListFilter filter{.pending_only = request.pending_only(), .tenant_id = request.tenant_id()};
   // One more than asked for shows whether there is a next page.
   using Page = std::vector<Invitation>;
   GH_ASSIGN_OR_RETURN(Page page, db_.Read([&](pg::Tx& tx) -> absl::StatusOr<Page> {
-    return invitations::ListInvitations(tx, after, request.pending_only(), limit + 1);
+    return invitations::ListInvitations(tx, after, filter, limit + 1);
   }));
   v1::ListInvitationsResponse response;
   if (page.size() > static_cast<std::size_t>(limit)) {
@@ -152,16 +184,12 @@ absl::StatusOr<v1::Invitation> InvitationService::RevokeInvitation(
 
 absl::StatusOr<v1::RedeemInvitationResponse> InvitationService::RedeemInvitation(
     const v1::RedeemInvitationRequest& request) {
-  if (request.token_digest().size() != kTokenDigestBytes) {
-    return InvalidArgument("TOKEN_DIGEST_INVALID", "token_digest must have 32 bytes");
-  }
+  GH_RETURN_IF_ERROR(CheckDigest(request.token_digest()));
   if (!IsUuid(request.redemption_id())) {
     return InvalidArgument("REDEMPTION_ID_INVALID", "redemption_id must be a UUID");
   }
   const auto redeem = [&] {
-    return db_.InTransaction([&](pg::Tx& tx) {
-      return Redeem(tx, request.token_digest(), request.redemption_id(), request.email());
-    });
+    return db_.InTransaction([&](pg::Tx& tx) { return Redeem(tx, request); });
   };
   GH_ASSIGN_OR_RETURN(const Invitation invitation, pg::RepeatInDoubt(redeem));
   v1::RedeemInvitationResponse response;

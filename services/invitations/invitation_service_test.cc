@@ -45,14 +45,17 @@ class InvitationServiceTest : public ::testing::Test {
     auth_ = std::make_unique<rpc::Client>("invitations", server_->address(), auth_issuer_.get());
   }
 
-  v1::CreateInvitationResponse Create(int uses_max = 1, const std::string& email = "") {
+  v1::CreateInvitationResponse Create(int uses_max = 1, const std::string& email = "",
+                                      std::int64_t tenant_id = 0) {
     v1::CreateInvitationRequest request;
     request.set_ttl_seconds(3600);
     request.set_uses_max(uses_max);
     request.set_notes("for Bob");
     request.set_email(email);
+    request.set_tenant_id(tenant_id);
     rpc::CallOptions options;
     options.principal.set_user_id(kAda);
+    options.principal.set_username("ada");
     auto response = gateway_->Call(Api::kCreateInvitation, request, options);
     EXPECT_TRUE(response.ok()) << response.status();
     return response.ok() ? *response : v1::CreateInvitationResponse();
@@ -71,7 +74,18 @@ class InvitationServiceTest : public ::testing::Test {
     request.set_token_digest(token_digest);
     request.set_redemption_id(redemption_id);
     request.set_email(email);
+    request.set_username("newcomer");
     return auth_->Call(Api::kRedeemInvitation, request);
+  }
+
+  absl::Status CheckByDigest(const std::string& token_digest, const std::string& email = "") {
+    v1::CheckInvitationRequest request;
+    request.set_token_digest(token_digest);
+    request.set_email(email);
+    return auth_->Call(Api::kCheckInvitation, request).status();
+  }
+  absl::Status Check(const std::string& token, const std::string& email = "") {
+    return CheckByDigest(Sha256(token), email);
   }
 
   absl::StatusOr<v1::Invitation> Revoke(const std::string& id) {
@@ -81,11 +95,13 @@ class InvitationServiceTest : public ::testing::Test {
   }
 
   absl::StatusOr<v1::ListInvitationsResponse> List(int page_size, const std::string& page_token,
-                                                   bool pending_only = false) {
+                                                   bool pending_only = false,
+                                                   std::int64_t tenant_id = 0) {
     v1::ListInvitationsRequest request;
     request.set_page_size(page_size);
     request.set_page_token(page_token);
     request.set_pending_only(pending_only);
+    request.set_tenant_id(tenant_id);
     return gateway_->Call(Api::kListInvitations, request);
   }
 
@@ -99,13 +115,14 @@ class InvitationServiceTest : public ::testing::Test {
   }
 
   // How many of the parallel redemptions, one per id, succeeded.
-  int RedeemInParallel(const std::string& token, const std::vector<std::string>& ids) {
+  int RedeemInParallel(const std::string& token, const std::vector<std::string>& ids,
+                       const std::string& email = "") {
     std::atomic<int> redeemed = 0;
     std::atomic<int> refused = 0;
     std::vector<std::thread> threads;
     for (const std::string& id : ids) {
       threads.emplace_back([&, id] {
-        const auto response = Redeem(token, id);
+        const auto response = Redeem(token, id, email);
         if (response.ok()) ++redeemed;
         if (Reason(response.status()) == "INVITATION_ALREADY_REDEEMED") ++refused;
       });
@@ -136,6 +153,9 @@ TEST_F(InvitationServiceTest, CreatesAndShowsTheTokenOnce) {
   EXPECT_EQ(created.token().size(), 32u);
   EXPECT_EQ(created.invitation().state(), v1::Invitation::STATE_PENDING);
   EXPECT_EQ(created.invitation().creator_user_id(), kAda);
+  EXPECT_EQ(created.invitation().creator_username(), "ada");
+  EXPECT_EQ(created.invitation().redeemer_user_id(), "");
+  EXPECT_FALSE(created.invitation().has_redeem_time());
   EXPECT_EQ(
       created.invitation().expire_time().seconds() - created.invitation().create_time().seconds(),
       3600);
@@ -171,6 +191,59 @@ TEST_F(InvitationServiceTest, RepeatsItsAnswerAlsoAfterExpiry) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->SerializeAsString(), first->SerializeAsString());
   EXPECT_EQ(List(0, "")->invitations(0).uses(), 1);
+}
+
+TEST_F(InvitationServiceTest, TellsWhoRedeemedItLastAndWhen) {
+  const v1::CreateInvitationResponse created = Create(2);
+  const std::string first = UuidV7();
+  ASSERT_TRUE(Redeem(created.token(), first).ok());
+  const v1::Invitation once = List(0, "")->invitations(0);
+  EXPECT_EQ(once.redeemer_user_id(), first);
+  EXPECT_EQ(once.redeemer_username(), "newcomer");
+  EXPECT_GE(once.redeem_time().seconds(), once.create_time().seconds());
+  const std::string second = UuidV7();
+  ASSERT_TRUE(Redeem(created.token(), second).ok());
+  ASSERT_TRUE(Redeem(created.token(), first).ok()) << "a repeat of the first";
+  const v1::Invitation twice = List(0, "")->invitations(0);
+  EXPECT_EQ(twice.redeemer_user_id(), second);
+  EXPECT_EQ(Revoke(created.invitation().id())->redeemer_user_id(), second);
+  EXPECT_EQ(Count("redemptions WHERE redeemer_username = 'newcomer'"), 2);
+}
+
+TEST_F(InvitationServiceTest, CheckAnswersAsRedeemWouldAndChangesNothing) {
+  const v1::CreateInvitationResponse good = Create(1, "bob@example.com");
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Check(good.token(), "BOB@example.com").ok());
+  EXPECT_EQ(Reason(Check(good.token(), "eve@example.com")), "INVITATION_EMAIL_MISMATCH");
+  EXPECT_EQ(List(0, "")->invitations(0).uses(), 0);
+  EXPECT_EQ(Count("redemptions"), 0);
+
+  const absl::Status unknown = Check("no-such-token");
+  EXPECT_EQ(unknown.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Reason(unknown), "INVITATION_NOT_FOUND");
+  const absl::Status wrong = CheckByDigest("short");
+  EXPECT_EQ(wrong.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Reason(wrong), "TOKEN_DIGEST_INVALID");
+
+  ASSERT_TRUE(Redeem(good.token(), UuidV7(), "bob@example.com").ok()) << "it was not consumed";
+  EXPECT_EQ(Reason(Check(good.token(), "bob@example.com")), "INVITATION_ALREADY_REDEEMED");
+  const v1::CreateInvitationResponse expired = Create();
+  Expire(expired.invitation().id());
+  EXPECT_EQ(Reason(Check(expired.token())), "INVITATION_EXPIRED");
+  const v1::CreateInvitationResponse revoked = Create();
+  ASSERT_TRUE(Revoke(revoked.invitation().id()).ok());
+  EXPECT_EQ(Reason(Check(revoked.token())), "INVITATION_REVOKED");
+}
+
+TEST_F(InvitationServiceTest, WhatEndsBetweenCheckAndRedeemIsNotRedeemed) {
+  const v1::CreateInvitationResponse revoked = Create();
+  ASSERT_TRUE(Check(revoked.token()).ok());
+  ASSERT_TRUE(Revoke(revoked.invitation().id()).ok());
+  EXPECT_EQ(Reason(Redeem(revoked.token(), UuidV7()).status()), "INVITATION_REVOKED");
+  const v1::CreateInvitationResponse expired = Create();
+  ASSERT_TRUE(Check(expired.token()).ok());
+  Expire(expired.invitation().id());
+  EXPECT_EQ(Reason(Redeem(expired.token(), UuidV7()).status()), "INVITATION_EXPIRED");
+  EXPECT_EQ(Count("redemptions"), 0);
 }
 
 TEST_F(InvitationServiceTest, RefusesAnIdThatRedeemedAnother) {
@@ -227,6 +300,38 @@ TEST_F(InvitationServiceTest, OneOfParallelRedemptionsWins) {
     EXPECT_EQ(RedeemInParallel(created.token(), ids), 1) << parallel;
     EXPECT_EQ(Count("redemptions WHERE invitation_id = '" + created.invitation().id() + "'"), 1);
   }
+}
+
+TEST_F(InvitationServiceTest, ParallelRedemptionsGetExactlyTheUsesThatThereAre) {
+  for (const char* email : {"", "bob@example.com"}) {
+    const v1::CreateInvitationResponse created = Create(5, email);
+    std::vector<std::string> ids;
+    for (int i = 0; i < 16; ++i) ids.push_back(UuidV7());
+    EXPECT_EQ(RedeemInParallel(created.token(), ids, "bob@example.com"), 5) << email;
+    EXPECT_EQ(Count("redemptions WHERE invitation_id = '" + created.invitation().id() + "'"), 5);
+  }
+}
+
+TEST_F(InvitationServiceTest, ARevocationAmongRedemptionsEndsThemForGood) {
+  const v1::CreateInvitationResponse created = Create(1000);
+  std::atomic<int> redeemed = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      absl::Status status;
+      do {
+        status = Redeem(created.token(), UuidV7()).status();
+        if (status.ok()) ++redeemed;
+      } while (status.ok());
+      EXPECT_EQ(Reason(status), "INVITATION_REVOKED");
+    });
+  }
+  while (redeemed < 8) std::this_thread::yield();
+  const auto revoked = Revoke(created.invitation().id());
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(revoked.ok()) << revoked.status();
+  EXPECT_EQ(revoked->uses(), redeemed) << "nobody came after the revocation";
+  EXPECT_EQ(Count("redemptions"), redeemed);
 }
 
 TEST_F(InvitationServiceTest, ParallelRepeatsOfOneIdAreOneRedemption) {
@@ -289,6 +394,20 @@ TEST_F(InvitationServiceTest, ListsPendingOnly) {
   EXPECT_EQ(List(0, "")->invitations_size(), 4);
 }
 
+TEST_F(InvitationServiceTest, ListsThoseIntoOneTenant) {
+  Create();
+  const v1::CreateInvitationResponse mine = Create(1, "", 7);
+  Create(1, "", 8);
+  ASSERT_TRUE(Redeem(Create(1, "", 7).token(), UuidV7()).ok());
+  EXPECT_EQ(List(0, "", false, 7)->invitations_size(), 2);
+  const auto pending = List(0, "", true, 7);
+  ASSERT_TRUE(pending.ok()) << pending.status();
+  ASSERT_EQ(pending->invitations_size(), 1);
+  EXPECT_EQ(pending->invitations(0).id(), mine.invitation().id());
+  EXPECT_EQ(List(0, "", false, 9)->invitations_size(), 0);
+  EXPECT_EQ(List(0, "")->invitations_size(), 4);
+}
+
 TEST_F(InvitationServiceTest, OnlyTheGatewayAdministersAndOnlyAuthRedeems) {
   v1::CreateInvitationRequest create;
   create.set_ttl_seconds(60);
@@ -299,6 +418,16 @@ TEST_F(InvitationServiceTest, OnlyTheGatewayAdministersAndOnlyAuthRedeems) {
   redeem.set_redemption_id(UuidV7());
   EXPECT_EQ(gateway_->Call(Api::kRedeemInvitation, redeem).status().code(),
             absl::StatusCode::kPermissionDenied);
+  v1::CheckInvitationRequest check;
+  check.set_token_digest(redeem.token_digest());
+  EXPECT_EQ(gateway_->Call(Api::kCheckInvitation, check).status().code(),
+            absl::StatusCode::kPermissionDenied);
+}
+
+TEST_F(InvitationServiceTest, ReadinessCanWriteItsRow) {
+  pg::Options options = database_.db().options();
+  options.probe_table = "invitations.readiness_probe";
+  EXPECT_TRUE(pg::Database(options).Ping().ok());
 }
 
 TEST_F(InvitationServiceTest, RedemptionsCannotBeChangedByTheRuntimeRole) {

@@ -16,22 +16,35 @@ namespace gatehouse::invitations {
 Invitation InsertInvitation(pg::Tx& tx, const std::string& id, const std::string& token_digest,
                             const Draft& draft);
 
-// SELECT … FOR UPDATE; NOT_FOUND / INVITATION_NOT_FOUND.
+// NOT_FOUND / INVITATION_NOT_FOUND.
+absl::StatusOr<Invitation> FindByTokenDigest(pg::Tx& tx, const std::string& token_digest);
+
+// Lock the row and read it as it is then; NOT_FOUND / INVITATION_NOT_FOUND.
 absl::StatusOr<Invitation> LockByTokenDigest(pg::Tx& tx, const std::string& token_digest);
 absl::StatusOr<Invitation> LockById(pg::Tx& tx, const std::string& id);
 
 void SaveUses(pg::Tx& tx, const Invitation& invitation);
 void SaveRevocation(pg::Tx& tx, const Invitation& invitation);
 
+// One use, by the user to be with this id.
+struct Redemption {
+  std::string id;
+  std::string username;
+};
+
 // The invitation that `redemption_id` redeemed, if it did.
 std::optional<std::string> FindRedemption(pg::Tx& tx, const std::string& redemption_id);
 
-// False when `redemption_id` is taken.
-bool InsertRedemption(pg::Tx& tx, const std::string& redemption_id,
-                      const std::string& invitation_id);
+// False when the id is taken.
+bool InsertRedemption(pg::Tx& tx, const Redemption& redemption, const std::string& invitation_id);
+
+struct ListFilter {
+  bool pending_only = false;
+  std::int64_t tenant_id = 0;  // 0: all.
+};
 
 // Up to `limit` invitations after `after`, newest first.
 std::vector<Invitation> ListInvitations(pg::Tx& tx, const std::optional<rpc::PagePosition>& after,
-                                        bool pending_only, int limit);
+                                        const ListFilter& filter, int limit);
 
 }  // namespace gatehouse::invitations

@@ -23,6 +23,13 @@ TEST(MigrationsTest, ApplyOnceAndDescribeTheSchema) {
   EXPECT_TRUE(again->empty());
 }
 
+TEST(MigrationsTest, ReadinessCanWriteItsRow) {
+  pg::testing::TestDatabase database(kSchema, Migrations());
+  pg::Options options = database.db().options();
+  options.probe_table = "orchestrator_monitor.readiness_probe";
+  EXPECT_TRUE(pg::Database(options).Ping().ok());
+}
+
 TEST(MigrationsTest, TheRuntimeRoleCannotChangeTheSchema) {
   pg::testing::TestDatabase database(kSchema, Migrations());
   const absl::Status status = database.db().Statement([](pg::Tx& tx) -> absl::Status {

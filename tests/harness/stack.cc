@@ -72,7 +72,8 @@ void Stack::AddProcess(const std::string& name, const std::string& program) {
                      {"ADMIN_USERNAME", "admin"},
                      {"ADMIN_EMAIL", "admin@example.com"},
                      {"ADMIN_PASSWORD", kAdminPassword},
-                     {"SECRET_KEY", std::string(48, 'k')}};
+                     {"SECRET_KEY", std::string(48, 'k')},
+                     {"AUTH_RATE_LIMIT", "0"}};  // Where it is tested, the test sets it.
   for (const char* service : kServices) {
     env[Upper(service) + "_ADDRESS"] = "unix:" + directory_ + "/" + service + ".sock";
   }
