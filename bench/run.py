@@ -1,7 +1,7 @@
 """Runs the benchmarks against their peers and writes report.md. Usage: run.py [PART...]
 
-Parts: hello me parser processes build (default: all). BENCH_SECONDS (6) and BENCH_PAIRS
-(5) set the length of the runs. Peers come from Debian and npm (bench/peers).
+Parts: hello me logins tokens parser processes build (default: all). BENCH_SECONDS (6) and
+BENCH_PAIRS (5) set the length of the runs. Peers come from Debian and npm (bench/peers).
 """
 
 import datetime
@@ -15,13 +15,15 @@ import sys
 import build
 import edge_hello
 import head_parser
+import logins
 import me
 import measure
 import processes
+import tokens
 from stack import ROOT, Stack
 
-PARTS = {"hello": edge_hello.run, "me": me.run, "parser": head_parser.run,
-         "processes": processes.run, "build": build.run}
+PARTS = {"hello": edge_hello.run, "me": me.run, "logins": logins.run, "tokens": tokens.run,
+         "parser": head_parser.run, "processes": processes.run, "build": build.run}
 PEERS = pathlib.Path(__file__).parent / "peers"
 
 
@@ -32,7 +34,7 @@ def output(*command):
 
 def versions():
     node = {name: (PEERS / "node_modules" / name / "package.json") for name in
-            ("fastify", "@grpc/grpc-js", "pg")}
+            ("fastify", "@fastify/jwt", "@grpc/grpc-js", "pg")}
     listed = {"commit": output("git", "describe", "--always", "--dirty"),
               "machine": f"{os.cpu_count()} cores, Linux {platform.release()}",
               "g++": output("g++", "-dumpfullversion"),

@@ -21,7 +21,8 @@ class Stack:
         defaults = {"ENV": "development", "ADMIN_USERNAME": "admin",
                     "ADMIN_EMAIL": "admin@example.com", "ADMIN_PASSWORD": self.password,
                     "SECRET_KEY": secrets.token_urlsafe(32), "GATEWAY_PORT": "0",
-                    "HTTPS_ONLY": "false", "LOG_LEVEL": "warning", "ACCESS_LOG": "false"}
+                    "HTTPS_ONLY": "false", "LOG_LEVEL": "warning", "ACCESS_LOG": "false",
+                    "AUTH_RATE_LIMIT": "0"}
         text = "".join(f"{k}={v}\n" for k, v in (defaults | settings).items())
         (self.state / ".env").write_text(text)
         (self.state / ".env").chmod(0o600)

@@ -1,13 +1,20 @@
-// The peers' token check: digest, then a cache, as our edge does after the first call.
-import { createHash } from 'node:crypto'
+// The peers' token check: @fastify/jwt with our public key, EdDSA only, and its cache
+// of verified tokens, as our edge has one.
+import { createPublicKey } from 'node:crypto'
+import jwt from '@fastify/jwt'
 
-const digest = (token) => createHash('sha256').update(token).digest('base64')
-const known = new Map([[digest(process.env.BENCH_TOKEN), process.env.BENCH_USER]])
+export async function protect (app) {
+  const key = createPublicKey({ key: JSON.parse(process.env.BENCH_JWK), format: 'jwk' })
+  await app.register(jwt, {
+    secret: { public: key.export({ type: 'spki', format: 'pem' }) },
+    verify: { algorithms: ['EdDSA'], allowedIss: 'gatehouse', allowedAud: 'gatehouse', cache: true }
+  })
+}
 
-export function authenticate (request, reply, done) {
-  const header = request.headers.authorization ?? ''
-  const username = header.startsWith('Token ') ? known.get(digest(header.slice(6))) : undefined
-  if (!username) return reply.code(401).send({ error: 'UNAUTHORIZED' })
-  request.username = username
-  done()
+export async function authenticate (request, reply) {
+  try {
+    await request.jwtVerify()
+  } catch {
+    return reply.code(401).send({ error: 'UNAUTHORIZED' })
+  }
 }

@@ -7,7 +7,7 @@ const definition = loader.loadSync(new URL('./me.proto', import.meta.url).pathna
 const { peer } = grpc.loadPackageDefinition(definition)
 const server = new grpc.Server()
 server.addService(peer.Users.service, {
-  GetUser: (call, done) => findUser(call.request.username).then(u => done(null, u), done)
+  GetUser: (call, done) => findUser(call.request.id).then(u => done(null, u), done)
 })
 server.bindAsync(`127.0.0.1:${process.env.SERVICE_PORT}`, grpc.ServerCredentials.createInsecure(),
   (error) => { if (error) throw error })
