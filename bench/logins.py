@@ -38,9 +38,14 @@ def logins(stack, password):
 
 
 def reads(stack, token):
-    header = (f"Authorization: Bearer {token}",)
-    return measure.load(f"http://{stack.address()}{PATH}", [stack.pid("gateway")], header,
-                        connections=2)["p99_ms"]
+    """The p99 in milliseconds of 200 reads per second: at a fixed rate, since clients
+    that wait for each other would hide what is slow."""
+    command = ["hey", "-z", f"{measure.SECONDS}s", "-c", "2", "-q", "100", "-H",
+               f"Authorization: Bearer {token}", f"http://{stack.address()}{PATH}"]
+    text = subprocess.run(command, text=True, capture_output=True, check=True).stdout
+    if set(re.findall(r"\[(\d+)\]\s+\d+ responses", text)) != {"200"}:
+        raise RuntimeError("a run with failed requests counts for nothing:\n" + text)
+    return float(re.search(r"99% in ([\d.]+) secs", text).group(1)) * 1000
 
 
 def run(stack):
@@ -68,7 +73,7 @@ def run(stack):
             f"| allowed, ms | {allowed:.2f} |\n"
             f"| logins refused as OVERLOADED during the storms | {refused} |")
     method = ("argon2id, 19 MiB, t = 2, on niced threads (half of the cores) with a bounded queue. "
-              f"Reads are GET {PATH} with a signed token on 2 connections.")
+              f"Reads are GET {PATH} with a signed token, 200 per second on 2 connections (hey).")
     return ("Logins", method, text,
             [("logins per second and core", "≥ 80", per_cpu_second),
              ("p99 of reads under a login storm ÷ allowed", "≤ 1", storm_ms / allowed)])

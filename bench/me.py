@@ -63,6 +63,6 @@ def run(stack):
     method = ("Edge, one gRPC call, one prepared query on the same rows of the same PostgreSQL, "
               "JSON of the same shape; tokens are cached on both edges; 8 connections. CPU is "
               "summed over all processes but PostgreSQL.")
-    return ("GET {PATH}", method, measure.table(medians, ratios),
+    return (f"GET {PATH}", method, measure.table(medians, ratios),
             [("me ÷ Node of the same two hops, per CPU-second", "≥ 2", ratios[two[0]]),
              ("me ÷ Node in one process, per CPU-second", "reported", ratios[one[0]])])

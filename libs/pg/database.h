@@ -136,6 +136,14 @@ std::optional<T> Optional(const pqxx::field& field) {
 // bigint (gatehouse::FromMicros); to pass one: to_timestamp($n::bigint / 1000000.0).
 std::string MicrosOf(const std::string& column);
 
+// Executes `sql`, prepared once per connection: to plan a join costs more than to run
+// it. For constant texts on hot paths.
+std::string PreparedName(Tx& tx, const std::string& sql);
+template <typename... Args>
+pqxx::result ExecPrepared(Tx& tx, const std::string& sql, const Args&... args) {
+  return tx.exec_prepared(PreparedName(tx, sql), args...);
+}
+
 // bytea both ways.
 std::string Bytes(const pqxx::field& field);
 pqxx::binarystring ToBytea(const std::string& bytes);

@@ -1,9 +1,18 @@
+#include <functional>
+
 #include "libs/pg/database.h"
 
 namespace gatehouse::pg {
 
 std::string MicrosOf(const std::string& column) {
   return "(extract(epoch from " + column + ") * 1000000)::bigint";
+}
+
+std::string PreparedName(Tx& tx, const std::string& sql) {
+  std::string name = "s" + std::to_string(std::hash<std::string>()(sql));
+  // Says so once; the same text again is nothing to pqxx, another of that hash an error.
+  tx.conn().prepare(name, sql);
+  return name;
 }
 
 std::string Bytes(const pqxx::field& field) { return pqxx::binarystring(field).str(); }

@@ -70,5 +70,28 @@ TEST_F(ValuesTest, ArraysKeepEveryValue) {
   EXPECT_EQ(Query("SELECT cardinality($1::bigint[])", BigintArray({}))[0].as<int>(), 0);
 }
 
+TEST_F(ValuesTest, AStatementIsPreparedOncePerConnection) {
+  static constexpr char kAdd[] = "SELECT $1::bigint + $2::bigint";
+  pqxx::nontransaction tx(connection_);
+  for (int i = 0; i < 8; ++i) {  // After five times the server may keep one plan.
+    EXPECT_EQ(ExecPrepared(tx, kAdd, std::int64_t{i}, std::int64_t{2})[0][0].as<int>(), i + 2);
+  }
+  EXPECT_EQ(ExecPrepared(tx, "SELECT $1::text", std::string("other"))[0][0].as<std::string>(),
+            "other");
+  const auto prepared = tx.exec1("SELECT count(*) FROM pg_prepared_statements");
+  EXPECT_EQ(prepared[0].as<int>(), 2);
+}
+
+TEST_F(ValuesTest, PreparedStatementsWorkOnEveryConnectionOfAPool) {
+  Database& db = database_.db();
+  for (int i = 0; i < 20; ++i) {
+    const auto value = db.InTransaction([&](Tx& tx) -> absl::StatusOr<int> {
+      return ExecPrepared(tx, "SELECT $1::int", i)[0][0].as<int>();
+    });
+    ASSERT_TRUE(value.ok()) << value.status();
+    EXPECT_EQ(*value, i);
+  }
+}
+
 }  // namespace
 }  // namespace gatehouse::pg::testing

@@ -49,10 +49,10 @@ void AppendEvent(pg::Tx& tx, const AuditEvent& event) {
   VALUES ($1, $2, to_timestamp($3::bigint / 1000000.0), nullif($4, '')::uuid, $5, $6, $7, $8, $9,
           $10, $11, $12, $13::json)
   ON CONFLICT (id) DO NOTHING)";
-  tx.exec_params(kAppend, event.id, event.type, ToMicros(event.event_time), event.actor_user_id,
-                 event.actor_username, event.target, event.tenant_id, event.client_address,
-                 event.user_agent, event.request_id, event.success, event.reason,
-                 event.details_json);
+  pg::ExecPrepared(tx, kAppend, event.id, event.type, ToMicros(event.event_time),
+                   event.actor_user_id, event.actor_username, event.target, event.tenant_id,
+                   event.client_address, event.user_agent, event.request_id, event.success,
+                   event.reason, event.details_json);
 }
 
 std::vector<AuditEvent> ListEvents(pg::Tx& tx, const AuditFilter& filter,

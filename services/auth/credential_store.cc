@@ -90,12 +90,12 @@ Issue InsertCredential(pg::Tx& tx, const NewCredential& credential) {
       credential.expire_time ? std::to_string(ToMicros(*credential.expire_time)) : "";
   const std::string life_seconds = credential.life ? std::to_string(credential.life->count()) : "";
   const pqxx::result rows =
-      tx.exec_params(kInsert, credential.id, credential.user_id, Name(credential.kind),
-                     pg::ToBytea(credential.digest), pg::ToBytea(credential.refresh_seed),
-                     credential.name, credential.scopes.has_value(),
-                     pg::TextArray(credential.scopes.value_or(std::vector<std::string>())),
-                     credential.hint, credential.is_persistent, credential.origin.client_address,
-                     credential.origin.user_agent, expire_micros, life_seconds);
+      pg::ExecPrepared(tx, kInsert, credential.id, credential.user_id, Name(credential.kind),
+                       pg::ToBytea(credential.digest), pg::ToBytea(credential.refresh_seed),
+                       credential.name, credential.scopes.has_value(),
+                       pg::TextArray(credential.scopes.value_or(std::vector<std::string>())),
+                       credential.hint, credential.is_persistent, credential.origin.client_address,
+                       credential.origin.user_agent, expire_micros, life_seconds);
   return {.epoch = rows[0][0].as<std::int64_t>(),
           .create_time = FromMicros(rows[0][1].as<std::int64_t>()),
           .expire_time = TimeOf(rows[0][2])};
@@ -103,7 +103,7 @@ Issue InsertCredential(pg::Tx& tx, const NewCredential& credential) {
 
 std::optional<CredentialRow> LookupCredential(pg::Tx& tx, const std::string& digest) {
   static const std::string kLookup = LookupSelect("k.digest = $1");
-  return CredentialFromRows(tx.exec_params(kLookup, pg::ToBytea(digest)));
+  return CredentialFromRows(pg::ExecPrepared(tx, kLookup, pg::ToBytea(digest)));
 }
 
 bool IsLive(pg::Tx& tx, const std::string& credential_id) {
@@ -120,7 +120,7 @@ std::optional<CredentialRow> LookupSession(pg::Tx& tx, const std::string& sessio
       "k.id = $1 AND k.digest IS NULL AND $2::bigint >= greatest(u.epoch, t.epoch, "
       "h.global_epoch)");
   if (!IsUuid(session_id)) return std::nullopt;
-  return CredentialFromRows(tx.exec_params(kLookup, session_id, epoch));
+  return CredentialFromRows(pg::ExecPrepared(tx, kLookup, session_id, epoch));
 }
 
 std::optional<RecordedUse> RecordUse(pg::Tx& tx, const std::string& credential_id) {
@@ -135,7 +135,7 @@ std::optional<RecordedUse> RecordUse(pg::Tx& tx, const std::string& credential_i
     AND coalesce(last_used_time <= now() - interval '1 minute', true)
   RETURNING kind = 'session', is_persistent, )",
                                                   pg::MicrosOf("expire_time"));
-  const pqxx::result rows = tx.exec_params(kRecord, credential_id);
+  const pqxx::result rows = pg::ExecPrepared(tx, kRecord, credential_id);
   if (rows.empty()) return std::nullopt;
   return RecordedUse{.was_extended = rows[0][0].as<bool>(),
                      .is_persistent = rows[0][1].as<bool>(),
@@ -200,7 +200,8 @@ bool EndOldest(pg::Tx& tx, const std::string& user_id, const std::string& newest
                WHERE user_id = $1 AND kind = 'token' AND revoke_time IS NULL AND id <> $2
                ORDER BY create_time DESC, id DESC OFFSET $3)
   RETURNING id)";
-  const pqxx::result oldest = tx.exec_params(kRevokeOldest, user_id, newest_id, kLiveTokensMax - 1);
+  const pqxx::result oldest =
+      pg::ExecPrepared(tx, kRevokeOldest, user_id, newest_id, kLiveTokensMax - 1);
   for (const pqxx::row& row : oldest) AppendRevocation(tx, row[0].as<std::string>());
   return !oldest.empty();
 }

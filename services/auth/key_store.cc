@@ -46,7 +46,7 @@ std::optional<KeyRow> FindActiveKey(pg::Tx& tx) {
   FROM auth.signing_keys
   WHERE activate_time <= now() AND (retire_time IS NULL OR retire_time > now())
   ORDER BY create_time DESC LIMIT 1)");
-  const pqxx::result rows = tx.exec(*kFind);
+  const pqxx::result rows = pg::ExecPrepared(tx, *kFind);
   if (rows.empty()) return std::nullopt;
   return FromRow(rows[0]);
 }

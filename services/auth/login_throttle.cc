@@ -52,8 +52,8 @@ Counted Count(pg::Tx& tx, const std::string& account, const std::string& network
       attempt_time = now()
   WHERE a.blocked_until <= now()
   RETURNING coalesce(success_time > now() - interval '90 days', false))";
-  const pqxx::result rows = tx.exec_params(kCount, pg::ToBytea(account), network,
-                                           delays.free_failures, delays.seconds_max, is_needed);
+  const pqxx::result rows = pg::ExecPrepared(tx, kCount, pg::ToBytea(account), network,
+                                             delays.free_failures, delays.seconds_max, is_needed);
   if (rows.empty()) return {.may_try = !is_needed, .is_known = false};
   return {.may_try = true, .is_known = rows[0][0].as<bool>()};
 }
@@ -62,7 +62,7 @@ absl::Status Delayed(pg::Tx& tx, const std::string& account, const std::string& 
   static constexpr char kWait[] = R"(
   SELECT ceil(extract(epoch FROM max(blocked_until) - now()))::bigint
   FROM auth.login_attempts WHERE account = $1 AND network = $2 AND blocked_until > now())";
-  const pqxx::result rows = tx.exec_params(kWait, pg::ToBytea(account), network);
+  const pqxx::result rows = pg::ExecPrepared(tx, kWait, pg::ToBytea(account), network);
   const std::int64_t seconds = pg::Optional<std::int64_t>(rows[0][0]).value_or(1);
   return WithRetryDelay(Error(absl::StatusCode::kResourceExhausted, "LOGIN_DELAYED",
                               "too many failed logins; wait before the next"),
@@ -114,8 +114,9 @@ void LoginThrottle::Succeed(pg::Tx& tx, const std::string& account,
   UPDATE auth.login_attempts SET failures = greatest(failures - 1, 0)
   WHERE account = $1 AND network = $2)";
   const std::string network = NetworkOf(client_address);
-  const bool was_known = tx.exec_params(kSucceed, pg::ToBytea(account), network)[0][0].as<bool>();
-  if (!was_known) tx.exec_params(kTakeBack, pg::ToBytea(account), kElsewhere);
+  const bool was_known =
+      pg::ExecPrepared(tx, kSucceed, pg::ToBytea(account), network)[0][0].as<bool>();
+  if (!was_known) pg::ExecPrepared(tx, kTakeBack, pg::ToBytea(account), kElsewhere);
 }
 
 std::string LoginThrottle::AccountOf(const std::string& name) const {

@@ -10,7 +10,7 @@ std::optional<RefreshSeed> FindRefreshSeed(pg::Tx& tx, const std::string& creden
   static constexpr char kFind[] = R"(
   SELECT user_id, refresh_seed FROM auth.credentials
   WHERE id = $1 AND refresh_seed IS NOT NULL)";
-  const pqxx::result rows = tx.exec_params(kFind, credential_id);
+  const pqxx::result rows = pg::ExecPrepared(tx, kFind, credential_id);
   if (rows.empty()) return std::nullopt;
   return RefreshSeed{.user_id = rows[0][0].as<std::string>(), .seed = pg::Bytes(rows[0][1])};
 }
@@ -33,7 +33,7 @@ std::optional<SignedSession> LockSession(pg::Tx& tx, const std::string& user_id,
   FOR NO KEY UPDATE OF k)");
   if (!IsUuid(user_id) || !IsUuid(credential_id)) return std::nullopt;
   const pqxx::result rows =
-      tx.exec_params(kLock, credential_id, user_id, std::int64_t{kReplayWindow.count()});
+      pg::ExecPrepared(tx, kLock, credential_id, user_id, std::int64_t{kReplayWindow.count()});
   if (rows.empty()) return std::nullopt;
   const pqxx::row row = rows[0];
   return SignedSession{.credential_id = row[0].as<std::string>(),
@@ -56,8 +56,8 @@ SignedSession RotateSession(pg::Tx& tx, const SignedSession& session) {
   RETURNING refresh_counter, )",
                                                   pg::MicrosOf("expire_time"));
   const pqxx::result rows =
-      tx.exec_params(kRotate, session.credential_id, std::int64_t{kRefreshLife.count()},
-                     std::int64_t{kRefreshLifeMax.count()});
+      pg::ExecPrepared(tx, kRotate, session.credential_id, std::int64_t{kRefreshLife.count()},
+                       std::int64_t{kRefreshLifeMax.count()});
   SignedSession rotated = session;
   rotated.counter = rows[0][0].as<std::int64_t>();
   rotated.in_replay_window = true;

@@ -73,7 +73,7 @@ std::optional<LoginRow> LoginFromRows(const pqxx::result& rows) {
 
 std::optional<User> FindUserByNumber(pg::Tx& tx, std::int64_t number) {
   static const std::string kFind = UserSelect("WHERE u.number = $1");
-  return UserFromRows(tx.exec_params(kFind, number));
+  return UserFromRows(pg::ExecPrepared(tx, kFind, number));
 }
 
 // Digits only; nullopt for what no user's number can be.
@@ -98,22 +98,22 @@ std::optional<LoginRow> FindLogin(pg::Tx& tx, const std::string& username_or_ema
   // A username has no "@" and an address has one, so at most one row fits.
   static const std::string kFind =
       absl::StrCat(kLoginColumns, "WHERE lower(username) = lower($1) OR lower(email) = lower($1)");
-  return LoginFromRows(tx.exec_params(kFind, username_or_email));
+  return LoginFromRows(pg::ExecPrepared(tx, kFind, username_or_email));
 }
 
 std::optional<LoginRow> FindLoginById(pg::Tx& tx, const std::string& user_id) {
   static const std::string kFind = absl::StrCat(kLoginColumns, "WHERE id = $1");
-  return LoginFromRows(tx.exec_params(kFind, user_id));
+  return LoginFromRows(pg::ExecPrepared(tx, kFind, user_id));
 }
 
 std::optional<User> FindUserById(pg::Tx& tx, const std::string& id) {
   static const std::string kFind = UserSelect("WHERE u.id = $1");
-  return UserFromRows(tx.exec_params(kFind, id));
+  return UserFromRows(pg::ExecPrepared(tx, kFind, id));
 }
 
 std::optional<User> FindUserByUsername(pg::Tx& tx, const std::string& username) {
   static const std::string kFind = UserSelect("WHERE lower(u.username) = lower($1)");
-  return UserFromRows(tx.exec_params(kFind, username));
+  return UserFromRows(pg::ExecPrepared(tx, kFind, username));
 }
 
 std::optional<User> FindUser(pg::Tx& tx, const std::string& text, UserKey forms) {
