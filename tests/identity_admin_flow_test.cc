@@ -24,7 +24,9 @@ using ::testing::StartsWith;
 class IdentityAdminFlow : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    stack_ = new Stack();
+    Stack::Options options;
+    options.own["auth"]["OPEN_REGISTRATION"] = "true";
+    stack_ = new Stack(options);
     ASSERT_EQ(stack_->Start(), "");
   }
   static void TearDownTestSuite() {
@@ -240,6 +242,29 @@ TEST_F(IdentityAdminFlow, AMailedCodeSetsAPasswordOnceAndStrangersGetTheSameAnsw
   EXPECT_EQ(LogIn("grace", harness::kPassword).status, 401);
   EXPECT_EQ(LogIn("grace", "Meadow-cobalt-17").status, 401);
   EXPECT_EQ(LogIn("grace", "Juniper-anchor-64").status, 200);
+}
+
+TEST_F(IdentityAdminFlow, WhereRegistrationIsOpenEachNewcomerGetsATenantOfOnesOwn) {
+  const auto register_as = [](const std::string& email, const std::string& more = "") {
+    return Post("/api/v1/auth/register", R"({"email":)" + Quote(email) + R"(,"password":)" +
+                                             Quote(harness::kPassword) + more + "}");
+  };
+  const Answer one = register_as("ivy@example.com", R"(,"company":"Ivy & Co")");
+  const Answer two = register_as("ivy@example.org");
+  ASSERT_EQ(one.status, 201) << one.body;
+  ASSERT_EQ(two.status, 201) << two.body;
+  EXPECT_NE(one.At("/user/client_id"), two.At("/user/client_id"));
+  const harness::HttpClient http = stack_->http();
+  const auto bearer = [](const Answer& answer) {
+    return std::vector<std::pair<std::string, std::string>>{
+        {"Authorization", "Bearer " + answer.At("/access_token")}};
+  };
+  EXPECT_EQ(http.Call("GET", "/api/me/", "", "", bearer(one)).At("/profile/tenant_name"),
+            "Ivy & Co");
+  EXPECT_EQ(register_as("ivy@example.com").status, 409) << "the address is taken";
+  EXPECT_EQ(register_as("eve@example.com", R"(,"client_id":"default")").status, 422)
+      << "nobody names a tenant";
+  EXPECT_EQ(http.Call("GET", "/api/admin/users/", "", "", bearer(one)).status, 403);
 }
 
 }  // namespace
