@@ -105,10 +105,11 @@ CREATE TABLE auth.login_attempts (
 CREATE INDEX login_attempts_attempt_time ON auth.login_attempts (attempt_time);
 
 -- A mailed code is an HMAC over the id, so that nothing secret is here. Requests
--- for unknown addresses have rows without a user.
+-- for unknown addresses have rows without a user. No foreign key: its check would
+-- tell known addresses from unknown ones by time, and users are never deleted.
 CREATE TABLE auth.password_resets (
   id uuid CONSTRAINT password_resets_pkey PRIMARY KEY,
-  user_id uuid CONSTRAINT password_resets_user_id_fkey REFERENCES auth.users (id),
+  user_id uuid,
   digest bytea NOT NULL CONSTRAINT password_resets_digest_key UNIQUE
     CONSTRAINT password_resets_digest_check CHECK (octet_length(digest) = 32),
   create_time timestamptz NOT NULL DEFAULT now(),
