@@ -28,6 +28,7 @@ class PasswordResetTest : public ::testing::Test {
   void Request(const std::string& email = "ada@example.com") {
     const absl::Status requested = recovery().RequestReset(email, kOrigin);
     ASSERT_TRUE(requested.ok()) << requested;
+    recovery().DeliverNow();
   }
 
   // Whether every request has led to a mail or to none.
