@@ -17,6 +17,14 @@ AddressLimiter::AddressLimiter(int requests, std::chrono::seconds window)
                                    "Requests refused by the limit per client address.")) {}
 
 LimitVerdict AddressLimiter::Take(const std::string& client_address, SteadyTime now) {
+  return Judge(client_address, now, /*takes=*/true);
+}
+
+LimitVerdict AddressLimiter::Peek(const std::string& client_address, SteadyTime now) {
+  return Judge(client_address, now, /*takes=*/false);
+}
+
+LimitVerdict AddressLimiter::Judge(const std::string& client_address, SteadyTime now, bool takes) {
   if (requests_ == 0) return {};
   const std::string network = NetworkOf(client_address);
   Shard& shard = shards_[std::hash<std::string>()(network) % kShards];
@@ -29,7 +37,7 @@ LimitVerdict AddressLimiter::Take(const std::string& client_address, SteadyTime 
     SteadyTime& full_at = shard.full_at[network];
     used = std::max<nanoseconds>(full_at - now, nanoseconds(0)) + cost_;
     verdict.is_allowed = used <= capacity;
-    if (verdict.is_allowed) full_at = now + used;
+    if (verdict.is_allowed && takes) full_at = now + used;
   }
   if (!verdict.is_allowed) {
     refused_.Increment();

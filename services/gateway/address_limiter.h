@@ -36,6 +36,9 @@ class AddressLimiter {
   // Takes one from the bucket of `client_address`; a refusal costs nothing.
   LimitVerdict Take(const std::string& client_address, SteadyTime now);
 
+  // What Take would say now, without taking.
+  LimitVerdict Peek(const std::string& client_address, SteadyTime now);
+
   // Buckets that are kept at present.
   std::size_t size();
 
@@ -49,6 +52,7 @@ class AddressLimiter {
   static constexpr std::size_t kShards = 16;
 
   static void Prune(Shard& shard, SteadyTime now);
+  LimitVerdict Judge(const std::string& client_address, SteadyTime now, bool takes);
 
   const int requests_;
   const std::chrono::seconds window_;

@@ -93,6 +93,7 @@ void Admission::LookUp(const Context& context, const Credential& credential,
                        const PendingLookUp& pending, int attempts) const {
   const auto take = [=, this](const absl::StatusOr<LookupTokenResponse>& answer) {
     if (absl::IsNotFound(answer.status())) {
+      context->NoteGuess();
       return EnterUnknown(context, ProblemOf(authenticator_.Refuse(pending)));
     }
     if (!answer.ok()) {
@@ -106,6 +107,10 @@ void Admission::LookUp(const Context& context, const Credential& credential,
     if (*identity == nullptr) return Resolve(context, credential, attempts - 1);
     Enter(context, *std::move(identity));
   };
+  // Signed ones cannot be guessed.
+  if (!pending.request.digest().empty()) {
+    if (const auto refused = context->GuessesRefused()) return EnterUnknown(context, *refused);
+  }
   context->Call(*upstreams_.auth, auth::v1::TokenService::kLookupToken, pending.request, take);
 }
 

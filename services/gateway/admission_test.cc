@@ -183,5 +183,27 @@ TEST_F(AdmissionTest, ReadinessIsPlainForWhoMustChangeThePassword) {
   EXPECT_EQ(Get(kReadiness, manager).body, R"({"status":"ready"})");
 }
 
+TEST_F(AdmissionTest, AnAddressThatGuessesIsCutOffFromLookUps) {
+  ASSERT_EQ(Get("/api/me/", user_).status, 200);
+  for (int i = 0; i < 150; ++i) {
+    ASSERT_EQ(Get("/api/me/", token::NewApiToken("ora")).status, 401);
+    const std::string body = R"({"token":")" + token::NewApiToken("gh") + R"("})";
+    services_.validate_token.Fail(
+        Error(absl::StatusCode::kUnauthenticated, "CREDENTIALS_INVALID", "invalid"));
+    ASSERT_EQ(Post("/auth/validate", "", body).status, 401);
+  }
+  const std::size_t calls = services_.look_up.calls() + services_.validate_token.calls();
+  const Answer refused = Get("/api/me/", token::NewApiToken("ora"));
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(Code(refused), "IP_RATE_LIMIT");
+  EXPECT_NE(refused.Get("Retry-After"), "");
+  const std::string body = R"({"token":")" + token::NewApiToken("gh") + R"("})";
+  EXPECT_EQ(Post("/auth/validate", "", body).status, 429);
+  EXPECT_EQ(Post("/api/v1/auth/validate", "", body).status, 429);
+  EXPECT_EQ(services_.look_up.calls() + services_.validate_token.calls(), calls);
+  EXPECT_EQ(Get("/api/me/", user_).status, 200) << "what is known needs no look-up";
+  EXPECT_EQ(Get("/api/me/", "garbage").status, 401) << "and garbage neither";
+}
+
 }  // namespace
 }  // namespace gatehouse::gateway

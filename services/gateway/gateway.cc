@@ -8,20 +8,14 @@
 namespace gatehouse::gateway {
 namespace {
 
+// Unknown credentials that an address may show: far above what mistakes make.
+constexpr int kGuessesMax = 300;
+constexpr std::chrono::seconds kGuessWindow{60};
+
 std::string AllowHeader(const std::vector<std::string>& methods) {
   std::string allow;
   for (const std::string& method : methods) allow += method + ", ";
   return allow + "OPTIONS";
-}
-
-Problem AddressLimited(const LimitVerdict& verdict) {
-  const long seconds = WholeSeconds(verdict.retry_after);
-  Problem problem = ProblemOf(429);
-  problem.code = "IP_RATE_LIMIT";
-  problem.message = "Too many login attempts";
-  problem.numbers.emplace_back("retry_after", seconds);
-  problem.headers.push_back({"Retry-After", std::to_string(seconds)});
-  return problem;
 }
 
 }  // namespace
@@ -48,19 +42,17 @@ Gateway::Gateway(Options options, Upstreams upstreams, const Clock& clock)
       access_log_(options_.access_log),
       authenticator_(control_, clock),
       address_limiter_(options_.auth_rate_limit, options_.auth_rate_window),
+      guesses_(kGuessesMax, kGuessWindow),
       upstreams_(std::move(upstreams)),
       admission_(options_, control_, authenticator_, upstreams_),
       health_(upstreams_.All(), clock),
       watch_(UuidV7(), *upstreams_.auth, control_, [this] { authenticator_.Clear(); }),
-      parts_{options_,
-             clock_,
-             control_,
-             upstreams_,
-             health_,
-             unknown_route_,
-             metrics::GetGauge("gatehouse_http_in_flight", "Requests being answered."),
-             access_log_,
-             is_draining_} {
+      parts_{
+          options_,       clock_,
+          control_,       upstreams_,
+          health_,        guesses_,
+          unknown_route_, metrics::GetGauge("gatehouse_http_in_flight", "Requests being answered."),
+          access_log_,    is_draining_} {
   AddRoutes(table_);
   for (const Route& route : table_.routes()) metrics_.emplace_back(route.method, route.path);
 }
@@ -142,7 +134,7 @@ bool Gateway::TakeFromAddress(const Context& context) {
   const LimitVerdict verdict =
       address_limiter_.Take(context->client_address(), std::chrono::steady_clock::now());
   context->SetLimit("address", verdict);
-  if (!verdict.is_allowed) context->Fail(AddressLimited(verdict));
+  if (!verdict.is_allowed) context->Fail(AddressLimited(verdict, "Too many login attempts"));
   return verdict.is_allowed;
 }
 

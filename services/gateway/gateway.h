@@ -60,6 +60,7 @@ class Gateway {
   ControlState control_;
   Authenticator authenticator_;
   AddressLimiter address_limiter_;
+  AddressLimiter guesses_;
   std::unique_ptr<http::Server> server_;  // Above the clients: their calls answer through it.
   const Upstreams upstreams_;
   const Admission admission_;

@@ -29,4 +29,14 @@ void AddLimitHeaders(const LimitVerdict& verdict, const std::string& name, Time 
       quoted + ";r=" + remaining + ";t=" + std::to_string(ceil<seconds>(verdict.reset).count()));
 }
 
+Problem AddressLimited(const LimitVerdict& verdict, const std::string& message) {
+  const long seconds = WholeSeconds(verdict.retry_after);
+  Problem problem = ProblemOf(429);
+  problem.code = "IP_RATE_LIMIT";
+  problem.message = message;
+  problem.numbers.emplace_back("retry_after", seconds);
+  problem.headers.push_back({"Retry-After", std::to_string(seconds)});
+  return problem;
+}
+
 }  // namespace gatehouse::gateway

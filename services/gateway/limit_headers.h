@@ -7,6 +7,7 @@
 #include "libs/base/clock.h"
 #include "libs/http/message.h"
 #include "services/gateway/address_limiter.h"
+#include "services/gateway/error_page.h"
 
 namespace gatehouse::gateway {
 
@@ -18,5 +19,8 @@ void AddLimitHeaders(const LimitVerdict& verdict, const std::string& name, Time 
 
 // What is left, in whole seconds; at least 1.
 long WholeSeconds(std::chrono::nanoseconds left);
+
+// 429 IP_RATE_LIMIT with Retry-After.
+Problem AddressLimited(const LimitVerdict& verdict, const std::string& message);
 
 }  // namespace gatehouse::gateway

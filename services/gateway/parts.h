@@ -8,6 +8,7 @@
 
 #include "libs/base/clock.h"
 #include "libs/metrics/metrics.h"
+#include "services/gateway/address_limiter.h"
 #include "services/gateway/control_state.h"
 #include "services/gateway/health.h"
 #include "services/gateway/options.h"
@@ -30,6 +31,7 @@ struct Parts {
   ControlState& control;
   const Upstreams& upstreams;
   const HealthChecker& health;
+  AddressLimiter& guesses;  // Unknown credentials per client address.
   RouteMetrics& unknown_route;
   metrics::Gauge& in_flight;
   std::atomic<bool>& access_log;

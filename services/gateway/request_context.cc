@@ -129,6 +129,16 @@ auth::v1::Origin RequestContext::Origin() const {
   return origin;
 }
 
+std::optional<Problem> RequestContext::GuessesRefused() const {
+  const LimitVerdict verdict = parts_.guesses.Peek(client_address(), steady_clock::now());
+  if (verdict.is_allowed) return std::nullopt;
+  return AddressLimited(verdict, "Too many unknown credentials");
+}
+
+void RequestContext::NoteGuess() const {
+  parts_.guesses.Take(client_address(), steady_clock::now());
+}
+
 rpc::CallOptions RequestContext::NextCallOptions() {
   if (trace_parent_.empty()) {
     const auto sent = request().Find("traceparent");

@@ -74,6 +74,11 @@ class RequestContext : public std::enable_shared_from_this<RequestContext> {
   // Where the request came from, as auth wants it.
   auth::v1::Origin Origin() const;
 
+  // Every unknown credential costs a look-up at auth: the refusal, when this address
+  // has shown too many of late, and the note that it has shown one.
+  std::optional<Problem> GuessesRefused() const;
+  void NoteGuess() const;
+
   // The first answer wins.
   void Reply(http::Response response);
   void ReplyJson(int status, std::string body);

@@ -10,6 +10,7 @@
 #include "services/gateway/routes.h"
 #include "services/gateway/spelling.h"
 #include "services/gateway/user_update.h"
+#include "services/gateway/validation.h"
 
 namespace gatehouse::gateway {
 namespace {
@@ -97,17 +98,15 @@ absl::StatusOr<auth::v1::ValidateTokenRequest> ReadValidation(const RequestConte
 void Validate(const Context& context) {
   const auto request = ReadValidation(*context);
   if (!request.ok()) return context->Fail(request.status());
-  context->CallOrFail(*context->upstreams().auth, TokenService::kValidateToken, *request,
-                      [context](const auth::v1::ValidateTokenResponse& valid) {
-                        const type::v1::Principal& owner = valid.principal();
-                        JsonWriter json;
-                        json.BeginObject().Field("valid", true).Field("user", owner.username());
-                        json.Field("user_id", owner.user_id()).Field("role", owner.role());
-                        WriteScopes(valid.scopes(), json);
-                        WriteMillis("expires_at", valid.has_expire_time(), valid.expire_time(),
-                                    json);
-                        context->ReplyJson(200, json.EndObject().Take());
-                      });
+  ValidateThen(context, *request, [context](const auth::v1::ValidateTokenResponse& valid) {
+    const type::v1::Principal& owner = valid.principal();
+    JsonWriter json;
+    json.BeginObject().Field("valid", true).Field("user", owner.username());
+    json.Field("user_id", owner.user_id()).Field("role", owner.role());
+    WriteScopes(valid.scopes(), json);
+    WriteMillis("expires_at", valid.has_expire_time(), valid.expire_time(), json);
+    context->ReplyJson(200, json.EndObject().Take());
+  });
 }
 
 void WriteKey(const auth::v1::Token& key, JsonWriter& json) {

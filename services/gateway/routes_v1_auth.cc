@@ -11,6 +11,7 @@
 #include "services/gateway/routes.h"
 #include "services/gateway/spelling.h"
 #include "services/gateway/user_json.h"
+#include "services/gateway/validation.h"
 
 namespace gatehouse::gateway {
 namespace {
@@ -154,9 +155,9 @@ void ReplyValid(const Context& context, const auth::v1::ValidateTokenResponse& v
 void Validate(const Context& context) {
   const auto request = ReadValidate(*context);
   if (!request.ok()) return context->Fail(request.status());
-  context->CallOrFail(
-      *context->upstreams().auth, TokenService::kValidateToken, *request,
-      [context](const auth::v1::ValidateTokenResponse& valid) { ReplyValid(context, valid); });
+  ValidateThen(context, *request, [context](const auth::v1::ValidateTokenResponse& valid) {
+    ReplyValid(context, valid);
+  });
 }
 
 void GetMe(const Context& context) {
