@@ -54,18 +54,31 @@ function(gatehouse_service name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endfunction()
 
-# gatehouse_test(<name> SOURCES <file>... DEPS <target>... [LABELS <label>...] [TIMEOUT <s>])
-# One test program per library or service; CTest runs it as one test.
+# gatehouse_test(<name> SOURCES <file>... DEPS <target>... [LABELS <label>...] [TIMEOUT <s>]
+#   [SHARDS <n>])
+# One test program per library or service; CTest runs it as one test, or as SHARDS
+# tests of a part each.
 function(gatehouse_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;DEPS;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;SHARDS" "SOURCES;DEPS;LABELS")
   add_executable(${name} ${arg_SOURCES})
   target_compile_options(${name} PRIVATE -O1)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gmock_main)
-  add_test(NAME ${name} COMMAND ${name})
   if(NOT arg_TIMEOUT)
     # Ends a test that hangs; each takes well below 30 s on a quiet machine.
     set(arg_TIMEOUT 90)
   endif()
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+  if(NOT arg_SHARDS)
+    set(arg_SHARDS 1)
+  endif()
+  foreach(shard RANGE 1 ${arg_SHARDS})
+    set(test ${name})
+    if(arg_SHARDS GREATER 1)
+      set(test ${name}_${shard})
+    endif()
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${test} COMMAND ${name})
+    set_tests_properties(${test} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}"
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index}")
+  endforeach()
 endfunction()
