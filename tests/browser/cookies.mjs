@@ -100,6 +100,7 @@ const [posted] = await Promise.all([
   other.evaluate(() => document.getElementById('post').submit())
 ])
 assert.equal(posted.status(), 401)
+await other.waitForURL(home + '/api/auth/logout/')
 await other.goto(elsewhere)
 const sent = other.waitForRequest((request) => request.url().endsWith('/api/auth/logout/'))
 await other.evaluate((url) => fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include' })
