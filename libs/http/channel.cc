@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kPiecesPerCall = 64;
 constexpr std::size_t kSpareCapacity = 8;
+constexpr std::size_t kJoinedMax = 16 * 1024;
 
 }  // namespace
 
@@ -23,6 +24,14 @@ ssize_t OutputQueue::SendTo(int fd) {
   const ssize_t sent = pieces_.size() - first_ == 1 ? SendOne(fd) : SendMany(fd);
   if (sent > 0) Drop(static_cast<std::size_t>(sent));
   return sent;
+}
+
+void OutputQueue::Append(std::string bytes) {
+  if (bytes_ == 0 || pieces_.back().size() + bytes.size() > kJoinedMax) {
+    return Add(std::move(bytes));
+  }
+  pieces_.back() += bytes;
+  bytes_ += bytes.size();
 }
 
 // The usual case, and the cheaper call.
@@ -101,5 +110,16 @@ Channel::Io Channel::Send(std::size_t* sent) {
 }
 
 void Channel::ShutDown() { ::shutdown(fd_, SHUT_WR); }
+
+bool Channel::IsBroken() const {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0;
+}
+
+void Channel::ResetWhenClosed() {
+  const linger at_once{1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
 
 }  // namespace gatehouse::http

@@ -15,6 +15,8 @@ class OutputQueue {
   bool empty() const { return bytes_ == 0; }
   std::size_t size() const { return bytes_; }
   void Add(std::string bytes);
+  // The same, joined to what was added last while that is small.
+  void Append(std::string bytes);
 
   // One system call. Returns what it returned, with errno.
   ssize_t SendTo(int fd);
@@ -62,6 +64,11 @@ class Channel {
 
   // Ends our direction after what has been sent.
   void ShutDown();
+
+  // The peer has reset the connection, or it failed: nothing more can be sent.
+  bool IsBroken() const;
+  // The peer shall see a reset instead of an end.
+  void ResetWhenClosed();
 
  private:
   const int fd_;

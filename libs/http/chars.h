@@ -31,10 +31,11 @@ inline constexpr CharTable MakeTargetChars() {
   return table;
 }
 
-// unreserved, sub-delims and "%" of RFC 3986: what the name of a host is made of.
+// unreserved, sub-delims and "%" of RFC 3986: what the name of a host is made of. Without
+// the comma, which is what two fields joined into one would show.
 inline constexpr CharTable MakeHostChars() {
   CharTable table = MakeTokenChars();
-  for (char c : std::string_view("(),;=")) table[static_cast<unsigned char>(c)] = true;
+  for (char c : std::string_view("();=")) table[static_cast<unsigned char>(c)] = true;
   for (char c : std::string_view("#^`|")) table[static_cast<unsigned char>(c)] = false;
   return table;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libs/http/chars.h"
+#include "libs/http/message.h"
 
 namespace gatehouse::http {
 namespace {
@@ -11,6 +12,13 @@ constexpr int kBadRequest = 400;
 constexpr int kTooLarge = 413;
 constexpr int kTrailersTooLarge = 431;
 constexpr int kDigitsMax = 15;  // 60 bits: no size can overflow.
+
+// RFC 9110 section 6.5.1: fields that may not be in a trailer, because whoever merges
+// it into the head would read another message.
+bool FramesMessages(std::string_view name) {
+  return SameName(name, "content-length") || SameName(name, "transfer-encoding") ||
+         SameName(name, "host");
+}
 
 }  // namespace
 
@@ -26,6 +34,7 @@ std::size_t ChunkDecoder::Feed(std::string_view input, std::size_t body_bytes_ma
     switch (state_) {
       case State::kFirstDigit:
       case State::kSize:
+      case State::kExtensionName:
       case State::kExtension:
         TakeSizeChar(c);
         break;
@@ -58,19 +67,22 @@ void ChunkDecoder::Expect(char c, char expected, State next) {
 
 void ChunkDecoder::TakeSizeChar(char c) {
   const int digit = HexDigit(c);
-  if (state_ != State::kExtension && digit >= 0) {
+  const bool in_extension = state_ == State::kExtension || state_ == State::kExtensionName;
+  if (!in_extension && digit >= 0) {
     if (++digits_ > kDigitsMax) return Refuse(kBadRequest);
     left_ = left_ * 16 + static_cast<std::uint64_t>(digit);
     state_ = State::kSize;
     return;
   }
   if (state_ == State::kFirstDigit) return Refuse(kBadRequest);
+  // A name follows every ";"; others refuse what has none.
+  if (state_ == State::kExtensionName && !In(kTokenChars, c)) return Refuse(kBadRequest);
   if (c == '\r') {
     state_ = State::kSizeEnd;
     return;
   }
   if (state_ == State::kSize && c != ';') return Refuse(kBadRequest);
-  state_ = State::kExtension;
+  state_ = c == ';' ? State::kExtensionName : State::kExtension;
   if (!In(kFieldChars, c) || ++extension_bytes_ > kExtensionBytesMax) Refuse(kBadRequest);
 }
 
@@ -90,6 +102,8 @@ void ChunkDecoder::TakeTrailerChar(char c) {
         state_ = State::kFinalLf;
       } else if (In(kTokenChars, c)) {
         state_ = State::kTrailerName;
+        name_size_ = 1;
+        name_[0] = c;
       } else {
         Refuse(kBadRequest);
       }
@@ -97,8 +111,11 @@ void ChunkDecoder::TakeTrailerChar(char c) {
     case State::kTrailerName:
       if (c == ':') {
         state_ = State::kTrailerValue;
+        if (FramesMessages({name_, name_size_})) Refuse(kBadRequest);
       } else if (!In(kTokenChars, c)) {
         Refuse(kBadRequest);
+      } else if (name_size_ < sizeof name_) {
+        name_[name_size_++] = c;
       }
       return;
     case State::kTrailerValue:

@@ -28,6 +28,7 @@ class ChunkDecoder {
   enum class State : std::uint8_t {
     kFirstDigit,
     kSize,
+    kExtensionName,  // Behind a ";".
     kExtension,
     kSizeEnd,
     kBytes,
@@ -52,7 +53,9 @@ class ChunkDecoder {
   std::uint16_t extension_bytes_ = 0;
   std::uint16_t trailer_bytes_ = 0;
   std::uint16_t status_ = 0;
-  std::uint64_t left_ = 0;  // Of the chunk in hand.
+  std::uint64_t left_ = 0;      // Of the chunk in hand.
+  std::uint8_t name_size_ = 0;  // Of the trailer in hand.
+  char name_[18];               // Its beginning: one more than the longest that matters.
 };
 
 }  // namespace gatehouse::http

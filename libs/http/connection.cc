@@ -36,14 +36,16 @@ void Connection::OnReady(bool readable, bool writable, bool ended) {
 // Sends, uses and receives until none of them gets any further.
 void Connection::Pump() {
   pumping_ = true;
+  scheduled_ = false;
   for (int turn = 0; state_ != State::kClosed; ++turn) {
     Send();
     if (state_ == State::kClosed) break;
     if (turn == kTurnsMax) {
-      worker_->Schedule(id_);
+      Schedule();
       break;
     }
     if (ConsumeInput()) continue;
+    if (stream_ && ServeStream()) continue;
     FinishInput();
     FinishOutput();
     if (!WantsInput() || !channel_.readable()) break;
@@ -62,6 +64,10 @@ void Connection::OnDrain() {
 }
 
 void Connection::OnDeadline(TimerKind kind) {
+  if (kind == TimerKind::kBody && stream_) {
+    if (stream_->AwaitsBody()) stream_->RefuseBody(408);
+    return Pump();
+  }
   if (kind != TimerKind::kHead && kind != TimerKind::kBody) return Close();
   Refuse(408);
   Pump();
@@ -72,6 +78,31 @@ void Connection::Send() {
   const Channel::Io io = channel_.Send(&sent);
   if (sent > 0) sent_ = true;
   if (io == Channel::Io::kFailed) Close();
+}
+
+void Connection::Schedule() {
+  if (!std::exchange(scheduled_, true)) worker_->Schedule(id_);
+}
+
+// The caller may be running under our own feet, or under another connection's.
+void Connection::Flush() {
+  if (!pumping_) Schedule();
+}
+
+ConnectionStream* Connection::OpenStream(std::uint32_t number, std::shared_ptr<StreamOwner> owner) {
+  if (state_ != State::kInHand || number != number_) return nullptr;
+  gone_ = nullptr;
+  state_ = State::kStreaming;
+  stream_ = std::make_unique<ConnectionStream>(this, std::move(owner));
+  worker_->AddStream(stream_.get());
+  Flush();
+  return stream_.get();
+}
+
+bool Connection::ServeStream() {
+  if (stream_->Serve()) return true;
+  if (stream_->IsForsaken()) Close();
+  return false;
 }
 
 void Connection::TakeReply(std::uint32_t number, Response response) {
@@ -94,19 +125,25 @@ void Connection::SetGone(std::uint32_t number, std::function<void()> gone) {
 }
 
 void Connection::Answer(Response response) {
-  if (worker_->draining() && form_.keep_alive) {
-    form_.keep_alive = false;
-    lingers_ = true;  // The client may be sending its next request already.
-  }
+  // The client may be sending its next request already, or still this one.
+  if (unread_ || (worker_->draining() && form_.keep_alive)) EndAfterReply();
   QueueResponse(std::move(response), form_, worker_->date_line(), &channel_.output());
+  OnReplied();
+}
+
+void Connection::EndAfterReply() {
+  form_.keep_alive = false;
+  lingers_ = true;
+}
+
+void Connection::OnReplied() {
   if (form_.keep_alive) {
     state_ = State::kHead;
   } else {
     state_ = State::kClosing;
     if (channel_.readable() || !input_.empty()) lingers_ = true;
   }
-  // The handler may be running under our own feet, or under another connection's.
-  if (!pumping_) worker_->Schedule(id_);
+  Flush();
 }
 
 void Connection::Refuse(int status) {
@@ -160,6 +197,11 @@ void Connection::Close() {
   state_ = State::kClosed;
   exchange_.reset();
   if (in_hand) CallGone();
+  if (stream_) {
+    ConnectionStream* stream = stream_.get();
+    worker_->Bury(std::move(stream_));
+    stream->Leave();
+  }
   worker_->timers().Disarm(&timer_);
   worker_->Remove(this);
 }
@@ -179,7 +221,10 @@ void Connection::SetTimer() {
   } else if (state_ == State::kBody) {
     kind = TimerKind::kBody;
     renew = received_;
-  } else if (state_ == State::kInHand) {
+  } else if (stream_ && stream_->AwaitsBody()) {
+    kind = TimerKind::kBody;
+    renew = received_;
+  } else if (state_ == State::kInHand || stream_) {
     worker_->timers().Disarm(&timer_);
     return;
   } else if (IsIdle()) {

@@ -12,6 +12,7 @@
 
 #include "libs/http/channel.h"
 #include "libs/http/chunk_decoder.h"
+#include "libs/http/connection_stream.h"
 #include "libs/http/exchange.h"
 #include "libs/http/request_head.h"
 #include "libs/http/response_writer.h"
@@ -48,6 +49,8 @@ class Connection {
   void TakeReply(std::uint32_t number, Response response);
   void TakeAbandoned(std::uint32_t number, const Request& request);
   void SetGone(std::uint32_t number, std::function<void()> gone);
+  // nullptr when the request is no longer in hand.
+  ConnectionStream* OpenStream(std::uint32_t number, std::shared_ptr<StreamOwner> owner);
 
   // Answers `status` to whatever comes, and ends.
   void Refuse(int status);
@@ -55,10 +58,13 @@ class Connection {
   void Close();
 
  private:
+  friend class ConnectionStream;
+
   enum class State : std::uint8_t {
     kHead,       // A request's head is awaited or begun.
     kBody,       // Its body is being read.
     kInHand,     // The handler has it.
+    kStreaming,  // It is answered by stream_.
     kClosing,    // What is queued is sent, then we shut our side.
     kLingering,  // We have shut our side and await the other's end.
     kClosed,
@@ -74,11 +80,22 @@ class Connection {
   std::size_t ReadBody(std::string_view input);
   void RefuseHead(int status, const RequestHead& head);
   void Begin(const RequestHead& head, bool body_follows);
+  void ReadBodyAs(const BodyPlan& plan, bool expects_continue);
+  BodyPlan PlanBody();
   void Dispatch();
 
   // Output and end.
   void Send();
+  void Schedule();
+  // Sees to it that what has changed is acted upon in this batch.
+  void Flush();
   void Answer(Response response);
+  // Before the reply's head is written. The client may still be sending something.
+  void EndAfterReply();
+  // The whole reply is queued: the next request, or the end.
+  void OnReplied();
+  // True when the stream's owner was called.
+  bool ServeStream();
   void RefuseRequest(int status, const Request& request);
   void FinishInput();
   void FinishOutput();
@@ -92,19 +109,24 @@ class Connection {
   Channel channel_;
   State state_ = State::kHead;
   bool pumping_ = false;
-  bool skipped_line_ = false;  // The one empty line that may precede a request.
-  bool lingers_ = false;       // There may be input that nobody will read.
-  bool received_ = false;      // Since the timer was set.
-  bool sent_ = false;          // Since the timer was set.
-  bool input_ended_ = false;   // The client has shut its side and all is read.
-  ReplyForm form_;             // Of the request in hand.
-  std::uint32_t number_ = 0;   // Of the request in hand, counted from 1.
+  bool scheduled_ = false;
+  bool skipped_line_ = false;     // The one empty line that may precede a request.
+  bool lingers_ = false;          // There may be input that nobody will read.
+  bool received_ = false;         // Since the timer was set.
+  bool sent_ = false;             // Since the timer was set.
+  bool input_ended_ = false;      // The client has shut its side and all is read.
+  bool unread_ = false;           // The body of the request in hand is not read to its end.
+  bool awaits_continue_ = false;  // The client, before it sends that body.
+  ReplyForm form_;                // Of the request in hand.
+  std::uint32_t number_ = 0;      // Of the request in hand, counted from 1.
   RequestHead::Framing framing_ = RequestHead::Framing::kNone;
   std::uint64_t body_left_ = 0;  // With Framing::kLength.
-  std::size_t scanned_ = 0;      // Of input_, by ScanHead.
-  std::string input_;            // Received and not used.
+  std::size_t body_bytes_max_ = 0;
+  std::size_t scanned_ = 0;  // Of input_, by ScanHead.
+  std::string input_;        // Received and not used.
   ChunkDecoder chunks_;
   std::shared_ptr<PendingExchange> exchange_;  // While its body is being read.
+  std::unique_ptr<ConnectionStream> stream_;   // In kStreaming.
   std::function<void()> gone_;
   Timers::Node timer_;
   const std::string peer_address_;

@@ -41,6 +41,8 @@ bool Connection::WantsInput() const {
       return channel_.output_size() <= kOutputBytesMax;
     case State::kInHand:
       return input_.size() < kReadAheadBytesMax;
+    case State::kStreaming:
+      return stream_->WantsBytes() || input_.size() < kReadAheadBytesMax;
     case State::kLingering:
       return true;
     case State::kClosing:
@@ -52,9 +54,11 @@ bool Connection::WantsInput() const {
 
 void Connection::Receive() {
   std::size_t room = Worker::kScratchBytes;
-  if (state_ == State::kInHand) room = kReadAheadBytesMax - input_.size();
+  if (state_ == State::kInHand || (stream_ && !stream_->WantsBytes())) {
+    room = kReadAheadBytesMax - input_.size();
+  }
   std::size_t count = 0;
-  switch (channel_.Receive(worker_->scratch(), room, &count)) {
+  switch (channel_.Receive(worker_->receive_buffer(), room, &count)) {
     case Channel::Io::kBlocked:
       return;
     case Channel::Io::kEnd:
@@ -66,7 +70,7 @@ void Connection::Receive() {
       break;
   }
   received_ = true;
-  const std::string_view bytes(worker_->scratch(), count);
+  const std::string_view bytes(worker_->receive_buffer(), count);
   if (!input_.empty()) {
     input_.append(bytes);
     ConsumeInput();
@@ -102,6 +106,9 @@ std::size_t Connection::Consume(std::string_view input) {
         break;
       case State::kInHand:
         return used;
+      case State::kStreaming:
+        step = stream_->Feed(input.substr(used));
+        break;
       case State::kClosing:
       case State::kLingering:
       case State::kClosed:
@@ -156,12 +163,36 @@ void Connection::Begin(const RequestHead& head, bool body_follows) {
   framing_ = head.framing;
   body_left_ = head.content_length;
   const bool chunked = framing_ == RequestHead::Framing::kChunked;
+  unread_ = false;
   if (!chunked && body_left_ == 0) return Dispatch();
-  if (!chunked && body_left_ > worker_->options().body_bytes_max) return Refuse(413);
-  if (head.expects_continue && !body_follows) {
-    channel_.output().Add("HTTP/1.1 100 Continue\r\n\r\n");
+  ReadBodyAs(PlanBody(), head.expects_continue && !body_follows);
+}
+
+BodyPlan Connection::PlanBody() {
+  const ServerOptions& options = worker_->options();
+  if (!options.body_plan) return {options.body_bytes_max, false};
+  try {
+    return options.body_plan(exchange_->request());
+  } catch (const std::exception& error) {
+    log::Error("a body plan threw", {{"error", error.what()}});
+    return {options.body_bytes_max, false};
   }
+}
+
+void Connection::ReadBodyAs(const BodyPlan& plan, bool expects_continue) {
+  const bool chunked = framing_ == RequestHead::Framing::kChunked;
+  if (!chunked && body_left_ > plan.bytes_max) return Refuse(413);
+  body_bytes_max_ = plan.bytes_max;
   chunks_ = ChunkDecoder();
+  if (plan.streams) {
+    Request* request = exchange_->mutable_request();
+    request->body_follows = true;
+    if (!chunked) request->body_length = body_left_;
+    unread_ = true;
+    awaits_continue_ = expects_continue;
+    return Dispatch();
+  }
+  if (expects_continue) channel_.output().Add("HTTP/1.1 100 Continue\r\n\r\n");
   state_ = State::kBody;
 }
 
@@ -174,7 +205,7 @@ std::size_t Connection::ReadBody(std::string_view input) {
     if (body_left_ == 0) Dispatch();
     return used;
   }
-  const std::size_t used = chunks_.Feed(input, worker_->options().body_bytes_max, body);
+  const std::size_t used = chunks_.Feed(input, body_bytes_max_, body);
   if (chunks_.status() != 0) {
     Refuse(chunks_.status());
     return input.size();

@@ -49,6 +49,11 @@ void PendingExchange::OnGone(std::function<void()> gone) {
   desk_->SetGone(connection_, number_, std::move(gone));
 }
 
+Stream* PendingExchange::OpenStream(std::shared_ptr<StreamOwner> owner) {
+  if (!mailbox_->OnOwnThread() || answered_.exchange(true)) return nullptr;
+  return desk_->OpenStream(connection_, number_, std::move(owner));
+}
+
 void PendingExchange::Post(std::function<void()> work) {
   mailbox_->Post([desk = desk_, connection = connection_, work = std::move(work)] {
     if (desk->IsOpen(connection)) work();

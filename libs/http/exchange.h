@@ -10,6 +10,7 @@
 
 #include "libs/http/mailbox.h"
 #include "libs/http/message.h"
+#include "libs/http/outgoing.h"
 #include "libs/http/server.h"
 
 namespace gatehouse::http {
@@ -28,13 +29,20 @@ class ReplyDesk {
                              const Request& request) = 0;
   virtual void SetGone(ConnectionId connection, std::uint32_t number,
                        std::function<void()> gone) = 0;
+  virtual Stream* OpenStream(ConnectionId connection, std::uint32_t number,
+                             std::shared_ptr<StreamOwner> owner) = 0;
+  virtual Outgoing& outgoing() = 0;
+  virtual int index() const = 0;  // Of the worker.
 };
 
 class PendingExchange final : public Exchange {
  public:
   // `desk` lives until `mailbox` is closed.
   PendingExchange(std::shared_ptr<Mailbox> mailbox, ReplyDesk* desk, ConnectionId connection)
-      : mailbox_(std::move(mailbox)), desk_(desk), connection_(connection) {}
+      : mailbox_(std::move(mailbox)),
+        desk_(desk),
+        connection_(connection),
+        worker_(desk->index()) {}
   ~PendingExchange() override;
   PendingExchange(const PendingExchange&) = delete;
   PendingExchange& operator=(const PendingExchange&) = delete;
@@ -47,11 +55,17 @@ class PendingExchange final : public Exchange {
   void Reply(Response response) override;
   void OnGone(std::function<void()> gone) override;
   void Post(std::function<void()> work) override;
+  Stream* OpenStream(std::shared_ptr<StreamOwner> owner) override;
+  int worker() const override { return worker_; }
+
+  // Of its worker; on it, and while it works.
+  Outgoing& outgoing() { return desk_->outgoing(); }
 
  private:
   const std::shared_ptr<Mailbox> mailbox_;
   ReplyDesk* const desk_;
   const ConnectionId connection_;
+  const int worker_;
   std::uint32_t number_ = 0;
   std::atomic<bool> answered_ = true;
   Request request_;

@@ -51,6 +51,12 @@ const FramingCase kLengths[] = {
     {"TwoInOtherCase", Post("Content-Length: 3\r\ncontent-length: 5\r\n", "abc"), 400},
     // RFC 9112 5.1: a space before the colon must not make the field disappear.
     {"SpaceBeforeTheColon", Post("Content-Length : 3\r\n", "abc"), 400},
+    // RFC 9110 5.6.3: a tab is a blank as well, but other readers refuse it here.
+    {"TabBefore", Post("Content-Length:\t3\r\n", "abc"), 400},
+    {"TabBehind", Length("3\t", "abc"), 400},
+    // RFC 1945 8: servers of HTTP/1.0 look for no body behind these.
+    {"OnGetOfHttp10", "GET /case HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", 400},
+    {"OnPostOfHttp10", "POST /case HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", 200, Then::kCloses},
     // RFC 9110 15.5.14: refused before the body is read.
     {"AboveTheLimit", Length("1048577"), 413},
     {"FarAboveTheLimit", Length("20000000000"), 413},
@@ -71,6 +77,8 @@ const FramingCase kCodings[] = {
     {"ChunkedInQuotes", Coding("\"chunked\""), 501},
     {"AlmostChunked", Coding("xchunked"), 501},
     {"LeadingComma", Coding(", chunked"), 501},
+    {"TabBefore", Coding("\tchunked"), 400},
+    {"TabBehind", Coding("chunked\t"), 400},
     {"Empty", Coding(""), 501},
     // RFC 9112 6.1: chunked is not applied more than once.
     {"TwoFields", Post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
@@ -126,12 +134,20 @@ const FramingCase kChunks[] = {
     {"BareLfBehindTheLastChunk", Chunked("0\n\r\n"), 400},
     // RFC 9112 7.1.1: unknown extensions are ignored, within a bound.
     {"Extension", Chunked("3;a=b;c=\"d e\"\r\nabc\r\n0;x\r\n\r\n"), 200},
+    // RFC 9110 6.5.1: what frames a message must not come behind it.
+    {"LengthInTheTrailer", Chunked("0\r\nContent-Length: 9\r\n\r\n"), 400},
+    {"CodingInTheTrailer", Chunked("0\r\ntransfer-encoding: chunked\r\n\r\n"), 400},
+    {"HostInTheTrailer", Chunked("0\r\nHost: b\r\n\r\n"), 400},
+    {"LongNameInTheTrailer", Chunked("0\r\nTransfer-Encodings-Known: 1\r\n\r\n"), 200},
+    {"ExtensionWithoutAName", Chunked("3;\r\nabc\r\n0\r\n\r\n"), 400},
+    {"SecondExtensionWithoutAName", Chunked("3;a;\r\nabc\r\n0\r\n\r\n"), 400},
+    {"BlankBeforeAnExtension", Chunked("3; a\r\nabc\r\n0\r\n\r\n"), 400},
     {"ControlInAnExtension", Chunked("3;a\x01\r\nabc\r\n0\r\n\r\n"), 400},
     {"BareLfInAnExtension", Chunked("3;a\nb\r\nabc\r\n0\r\n\r\n"), 400},
     {"BareCrInAnExtension", Chunked("3;a\rb\r\nabc\r\n0\r\n\r\n"), 400},
     {"ExtensionWithoutEnd", Chunked("3;" + std::string(5000, 'a') + "\r\nabc\r\n0\r\n\r\n"), 400},
     // RFC 9112 7.1.2: trailers may be discarded, but must be fields.
-    {"Trailers", Chunked("3\r\nabc\r\n0\r\nX: 1\r\nContent-Length: 9\r\n\r\n"), 200},
+    {"Trailers", Chunked("3\r\nabc\r\n0\r\nX: 1\r\nY: 2\r\n\r\n"), 200},
     {"TrailerWithoutAColon", Chunked("0\r\nX\r\n\r\n"), 400},
     {"TrailerWithoutAName", Chunked("0\r\n: 1\r\n\r\n"), 400},
     {"TrailerWithASpaceBeforeTheColon", Chunked("0\r\nX : 1\r\n\r\n"), 400},

@@ -178,7 +178,7 @@ const FramingCase kHosts[] = {
     {"Empty", WithLines("Host:\r\n"), 400},
     {"OnlyAPort", WithLines("Host: :80\r\n"), 400},
     {"TwoNames", WithLines("Host: a b\r\n"), 400},
-    {"List", WithLines("Host: a,b\r\n"), 200},
+    {"List", WithLines("Host: a,b\r\n"), 400},
     {"WithAUser", WithLines("Host: user@a\r\n"), 400},
     {"WithAPath", WithLines("Host: a/b\r\n"), 400},
     {"WithABadPort", WithLines("Host: a:8x\r\n"), 400},

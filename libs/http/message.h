@@ -28,6 +28,9 @@ struct Request {
   int minor_version = 1;   // HTTP/1.x
   std::vector<Header> headers;
   std::string body;
+  // It has one that is still to be read, by a stream; with its length, if that is known.
+  bool body_follows = false;
+  std::optional<std::uint64_t> body_length;
   std::string peer_address;  // Of the socket, "127.0.0.1" or "::1".
 
   Request() = default;

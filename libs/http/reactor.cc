@@ -25,6 +25,10 @@ static_assert(Pistache::Version::Git == 20220901, "read reactor.cc against the n
 // Tells our tags from those of Pistache's own queues, which are descriptors.
 constexpr std::uint64_t kOurs = std::uint64_t{1} << 63;
 
+Flags BothWays() {
+  return Flags(Polling::NotifyOn::Read) | Polling::NotifyOn::Write | Polling::NotifyOn::Shutdown;
+}
+
 // Pistache wants a handler of input; no input ever reaches it.
 class NoInput final : public Tcp::Handler {
  public:
@@ -84,13 +88,15 @@ class LoopTransport final : public Tcp::Transport, public Poller {
 
   void Unwatch(int fd) override { poller_->removeFd(fd); }
 
+  bool WatchBothWays(int fd, std::uint64_t token) override {
+    return Add(fd, BothWays(), token, Polling::Mode::Edge);
+  }
+
   // Transport::handleNewPeer would add a write queue and register for less than we
   // need, to be corrected by another system call; its table of peers is enough.
   bool AddPeer(int fd, const sockaddr* address, std::uint64_t token) override {
-    const Flags both_ways =
-        Flags(Polling::NotifyOn::Read) | Polling::NotifyOn::Write | Polling::NotifyOn::Shutdown;
     const auto from = Pistache::Address::fromUnix(const_cast<sockaddr*>(address));
-    if (!Add(fd, both_ways, token, Polling::Mode::Edge)) {
+    if (!Add(fd, BothWays(), token, Polling::Mode::Edge)) {
       ::close(fd);
       return false;
     }

@@ -27,6 +27,9 @@ class Poller {
   virtual bool AddPeer(int fd, const sockaddr* address, std::uint64_t token) = 0;
   // Closes it.
   virtual void RemovePeer(int fd) = 0;
+
+  // A socket of the caller's, edge-triggered both ways. Closing it ends the watch.
+  virtual bool WatchBothWays(int fd, std::uint64_t token) = 0;
 };
 
 // What happens on one thread.

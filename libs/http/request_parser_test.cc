@@ -74,11 +74,12 @@ TEST(RequestParserTest, KeepsWhatWasUnderstoodOfARefusedHead) {
 
 TEST(RequestRulesTest, KnowsHosts) {
   for (const char* host : {"a", "a.b-c_d", "127.0.0.1:80", "[::1]", "[::ffff:1.2.3.4]:8080",
-                           "a:", "a%20b", "x:65535", "a(b),;=!$&'*+~"}) {
+                           "a:", "a%20b", "x:65535", "a(b);=!$&'*+~"}) {
     EXPECT_TRUE(IsHostValid(host)) << host;
   }
-  for (const char* host : {"", ":80", "a b", "a:65536", "a:8x", "a:123456", "user@a", "[::1", "[]",
-                           "[::1]x", "[::g]", "a/b", "a%2", "a%zz", "a,b:1:2", "a|b", "\"a\""}) {
+  for (const char* host :
+       {"", ":80", "a b", "a:65536", "a:8x", "a:123456", "user@a", "[::1", "[]", "[::1]x", "[::g]",
+        "a/b", "a%2", "a%zz", "a,b", "a:1:2", "a|b", "\"a\""}) {
     EXPECT_FALSE(IsHostValid(host)) << host;
   }
 }

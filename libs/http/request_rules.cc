@@ -50,6 +50,20 @@ bool ReadLength(std::string_view text, std::uint64_t* length) {
   return true;
 }
 
+// A blank that is no space before or behind a value: RFC 9110 section 5.6.3 allows a
+// tab, but readers disagree about one at the fields that frame a message.
+bool HasTabAround(const RequestHead::Field& field) {
+  if (field.value.empty()) return false;
+  const char* const begin = field.name.data() + field.name.size();
+  for (const char* at = begin; at < field.value.data(); ++at) {
+    if (*at == '\t') return true;
+  }
+  for (const char* at = field.value.data() + field.value.size(); *at != '\r'; ++at) {
+    if (*at == '\t') return true;
+  }
+  return false;
+}
+
 int ReadField(const RequestHead::Field& field, RequestHead* head, Facts* facts) {
   const auto is = [&](std::string_view name) { return SameName(field.name, name); };
   switch (field.name.size()) {
@@ -71,9 +85,11 @@ int ReadField(const RequestHead::Field& field, RequestHead* head, Facts* facts) 
     case 14:
       if (!is("content-length")) return 0;
       ++facts->lengths;
+      if (HasTabAround(field)) return kBadRequest;
       return ReadLength(field.value, &head->content_length) ? 0 : kBadRequest;
     case 17:
       if (!is("transfer-encoding")) return 0;
+      if (HasTabAround(field)) return kBadRequest;
       facts->chunked = ++facts->encodings == 1 && SameName(field.value, "chunked");
       return 0;
     default:
@@ -90,6 +106,10 @@ int CheckFraming(const Facts& facts, RequestHead* head) {
     head->framing = RequestHead::Framing::kChunked;
   } else if (facts.lengths == 1) {
     head->framing = RequestHead::Framing::kLength;
+    // Servers of HTTP/1.0 did not look for a body there, and read it as a request.
+    const bool has_no_body =
+        head->method == "GET" || head->method == "HEAD" || head->method == "DELETE";
+    if (head->minor_version == 0 && has_no_body && head->content_length > 0) return kBadRequest;
   }
   return 0;
 }

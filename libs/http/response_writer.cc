@@ -34,10 +34,42 @@ bool IsOurs(const std::string& name) {
   }
 }
 
-void AppendNumber(std::size_t number, std::string* text) {
+void AppendNumber(std::uint64_t number, std::string* text, int base = 10) {
   char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  const auto end = std::to_chars(digits, digits + sizeof digits, number, base).ptr;
   text->append(digits, static_cast<std::size_t>(end - digits));
+}
+
+void AppendStatusLine(int status, std::string* text) {
+  *text += "HTTP/1.1 ";
+  AppendNumber(static_cast<std::uint64_t>(status), text);
+  *text += ' ';
+  *text += ReasonPhrase(status);
+  *text += "\r\n";
+}
+
+void AppendConnection(const ReplyForm& form, std::string* text) {
+  if (!form.keep_alive) {
+    *text += "Connection: close\r\n";
+  } else if (form.http_1_0) {
+    *text += "Connection: keep-alive\r\n";
+  }
+}
+
+bool IsDate(std::string_view line) {
+  return line.size() > 5 && line[4] == ':' && SameName(line.substr(0, 4), "date");
+}
+
+// Also sees whether one of the lines is a Date.
+bool ScanLines(std::string_view lines, bool* has_date) {
+  while (!lines.empty()) {
+    const std::size_t end = lines.find('\n');
+    if (end == lines.npos || end < 2 || lines[end - 1] != '\r') return false;
+    if (lines.find('\r') != end - 1) return false;
+    if (IsDate(lines.substr(0, end))) *has_date = true;
+    lines.remove_prefix(end + 1);
+  }
+  return true;
 }
 
 }  // namespace
@@ -76,11 +108,7 @@ void QueueResponse(Response response, const ReplyForm& form, const std::string& 
     size += header.name.size() + header.value.size() + 4;
   std::string bytes;
   bytes.reserve(size);
-  bytes += "HTTP/1.1 ";
-  AppendNumber(static_cast<std::size_t>(response.status), &bytes);
-  bytes += ' ';
-  bytes += ReasonPhrase(response.status);
-  bytes += "\r\n";
+  AppendStatusLine(response.status, &bytes);
   bytes += date_line;
   for (const Header& header : response.headers) {
     if (IsOurs(header.name)) continue;
@@ -94,15 +122,49 @@ void QueueResponse(Response response, const ReplyForm& form, const std::string& 
     AppendNumber(response.body.size(), &bytes);
     bytes += "\r\n";
   }
-  if (!form.keep_alive) {
-    bytes += "Connection: close\r\n";
-  } else if (form.http_1_0) {
-    bytes += "Connection: keep-alive\r\n";
-  }
+  AppendConnection(form, &bytes);
   bytes += "\r\n";
   if (copies_body) bytes += response.body;
   output->Add(std::move(bytes));
   if (sends_body && !copies_body) output->Add(std::move(response.body));
+}
+
+bool AreWholeLines(std::string_view lines) {
+  bool has_date = false;
+  return ScanLines(lines, &has_date);
+}
+
+std::string FormatHead(const ReplyHead& head, bool chunked, const ReplyForm& form,
+                       const std::string& date_line) {
+  bool has_date = false;
+  if (head.status < 200 || head.status > 999 || !ScanLines(head.lines, &has_date)) return "";
+  const bool announces = head.length.has_value() && head.status != 204;
+  std::size_t size = kLinesWithoutHeaders + head.lines.size();
+  if (announces && !form.without_body && *head.length <= kCopiedBodyMax) size += *head.length;
+  std::string bytes;
+  bytes.reserve(size);
+  AppendStatusLine(head.status, &bytes);
+  if (!has_date) bytes += date_line;
+  bytes += head.lines;
+  if (announces) {
+    bytes += "Content-Length: ";
+    AppendNumber(*head.length, &bytes);
+    bytes += "\r\n";
+  } else if (chunked) {
+    bytes += "Transfer-Encoding: chunked\r\n";
+  }
+  AppendConnection(form, &bytes);
+  bytes += "\r\n";
+  return bytes;
+}
+
+void AppendChunk(std::string bytes, OutputQueue* output) {
+  std::string size_line;
+  AppendNumber(bytes.size(), &size_line, 16);
+  size_line += "\r\n";
+  output->Append(std::move(size_line));
+  output->Append(std::move(bytes));
+  output->Append("\r\n");
 }
 
 }  // namespace gatehouse::http

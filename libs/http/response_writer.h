@@ -4,9 +4,11 @@
 
 #include <ctime>
 #include <string>
+#include <string_view>
 
 #include "libs/http/channel.h"
 #include "libs/http/message.h"
+#include "libs/http/stream.h"
 
 namespace gatehouse::http {
 
@@ -35,5 +37,16 @@ bool IsSendable(const Response& response);
 // Queues a sendable response.
 void QueueResponse(Response response, const ReplyForm& form, const std::string& date_line,
                    OutputQueue* output);
+
+// Whether `lines` are header lines, each with its CRLF, and nothing else.
+bool AreWholeLines(std::string_view lines);
+
+// The head of a streamed reply with its empty line, and room for a small body behind
+// it; "" where `head` would break the framing.
+std::string FormatHead(const ReplyHead& head, bool chunked, const ReplyForm& form,
+                       const std::string& date_line);
+
+// Queues `bytes`, which are not empty, as one chunk.
+void AppendChunk(std::string bytes, OutputQueue* output);
 
 }  // namespace gatehouse::http

@@ -17,11 +17,12 @@ namespace {
 
 constexpr rlim_t kOtherDescriptors = 1024;
 
-// Connections need a descriptor each, and the soft limit is often 1024.
+// Connections need a descriptor each, and another one towards an upstream while they
+// are proxied; the soft limit is often 1024.
 void RaiseDescriptorLimit(int connections_max) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const rlim_t wanted = static_cast<rlim_t>(connections_max) + kOtherDescriptors;
+  const rlim_t wanted = 2 * static_cast<rlim_t>(connections_max) + kOtherDescriptors;
   if (limit.rlim_cur >= wanted) return;
   limit.rlim_cur = std::min(wanted, limit.rlim_max);
   ::setrlimit(RLIMIT_NOFILE, &limit);
@@ -63,8 +64,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   impl->port_lock = std::move(listeners.lock);
   std::vector<Loop*> loops;
   for (UniqueFd& socket : listeners.sockets) {
-    impl->workers.push_back(
-        std::make_unique<Worker>(impl->settings, std::move(socket), &impl->open));
+    impl->workers.push_back(std::make_unique<Worker>(impl->settings, std::move(socket), &impl->open,
+                                                     static_cast<int>(impl->workers.size())));
     loops.push_back(impl->workers.back().get());
   }
   GH_ASSIGN_OR_RETURN(impl->reactor, Reactor::Start(loops));
@@ -90,6 +91,12 @@ void Server::Drain(std::chrono::milliseconds grace) {
   }
   impl_->reactor.reset();
   impl_->port_lock.Reset();
+}
+
+int Server::workers() const { return static_cast<int>(impl_->workers.size()); }
+
+void Server::Post(int worker, std::function<void()> work) {
+  impl_->workers.at(static_cast<std::size_t>(worker))->Post(std::move(work));
 }
 
 Server::Stats Server::stats() const {

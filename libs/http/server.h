@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libs/http/message.h"
+#include "libs/http/stream.h"
 #include "libs/status/status.h"
 
 namespace gatehouse::http {
@@ -36,6 +37,23 @@ class Exchange {
 
   // Calls `work` on the exchange's worker, unless the client has left. Any thread.
   virtual void Post(std::function<void()> work) = 0;
+
+  // Takes the reply over, piece by piece: Reply does nothing from here on, and the
+  // function given to OnGone is forgotten. On the worker; nullptr when the client has
+  // left or was answered. The connection keeps `owner` until the stream has ended.
+  virtual Stream* OpenStream(std::shared_ptr<StreamOwner> owner) = 0;
+
+  // Which worker's it is: 0 … workers - 1.
+  virtual int worker() const = 0;
+};
+
+// How the body of a request is to be read. Asked on the worker when its head is
+// complete, where a body is announced.
+struct BodyPlan {
+  std::size_t bytes_max = 1 << 20;  // 413 above
+  // The handler is called at once and reads the body by a stream. If it replies
+  // instead, the connection ends with the reply.
+  bool streams = false;
 };
 
 // Makes the answer to a request that has no exchange: 400, 408, 413, 414, 431,
@@ -49,12 +67,13 @@ struct ServerOptions {
   std::size_t head_bytes_max = 16384;    // 431 above, 414 when the target alone is longer than 8192
   int header_count_max = 100;            // 431 above
   std::size_t body_bytes_max = 1 << 20;  // 413 above
-  std::chrono::milliseconds head_timeout{10000};   // From the first byte of a head
-  std::chrono::milliseconds body_timeout{30000};   // Without progress
-  std::chrono::milliseconds idle_timeout{75000};   // Between requests
-  std::chrono::milliseconds write_timeout{30000};  // Of a client that does not read
-  int connections_max = 16000;                     // Above: accepted and closed with 503
-  ErrorPage error_page;                            // Default: a plain text body
+  std::chrono::milliseconds head_timeout{10000};           // From the first byte of a head
+  std::chrono::milliseconds body_timeout{30000};           // Without progress
+  std::chrono::milliseconds idle_timeout{75000};           // Between requests
+  std::chrono::milliseconds write_timeout{30000};          // Of a client that does not read
+  int connections_max = 20000;                             // Above: accepted and closed with 503
+  ErrorPage error_page;                                    // Default: a plain text body
+  std::function<BodyPlan(const Request& head)> body_plan;  // Default: body_bytes_max, whole
 };
 
 class Server {
@@ -79,6 +98,11 @@ class Server {
   // requests in hand finish, ends the rest after `grace`, joins the workers.
   // Idempotent.
   void Drain(std::chrono::milliseconds grace);
+
+  int workers() const;
+
+  // Calls `work` on that worker, unless the server has ended. Any thread.
+  void Post(int worker, std::function<void()> work);
 
   struct Stats {
     std::uint64_t connections_open = 0;

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
 #include <utility>
 
 #include "libs/http/listener.h"
+#include "libs/http/upstream_pool.h"
 #include "libs/log/log.h"
 
 namespace gatehouse::http {
@@ -40,14 +42,17 @@ Response PlainPage(int status) {
 
 }  // namespace
 
-Worker::Worker(const WorkerSettings& settings, UniqueFd listener, std::atomic<int>* open)
+Worker::Worker(const WorkerSettings& settings, UniqueFd listener, std::atomic<int>* open, int index)
     : settings_(settings),
       limits_{settings.options.head_bytes_max, settings.options.header_count_max},
+      index_(index),
       listener_(std::move(listener)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
       open_(open),
       mailbox_(std::make_shared<Mailbox>()),
-      scratch_(new char[kScratchBytes]) {
+      receive_buffer_(new char[kScratchBytes]),
+      scratch_(new char[kScratchBytes]),
+      pool_(std::make_unique<UpstreamPool>(*this)) {
   timers_.SetDuration(TimerKind::kIdle, settings.options.idle_timeout);
   timers_.SetDuration(TimerKind::kHead, settings.options.head_timeout);
   timers_.SetDuration(TimerKind::kBody, settings.options.body_timeout);
@@ -56,7 +61,14 @@ Worker::Worker(const WorkerSettings& settings, UniqueFd listener, std::atomic<in
   timers_.SetDuration(TimerKind::kFirstRequest, kFirstRequestTime);
 }
 
-Worker::~Worker() { mailbox_->Close(); }
+// Owners and sinks may still call the worker when they are let go of.
+Worker::~Worker() {
+  mailbox_->Close();
+  connections_ = ConnectionTable();
+  deferred_.clear();
+  LetGo();
+  pool_.reset();
+}
 
 void Worker::PostDrain() {
   mailbox_->Post([this] { Drain(); });
@@ -76,7 +88,9 @@ void Worker::OnEvents(const std::vector<Event>& events) {
   if (!std::exchange(bound_, true)) mailbox_->BindToThread();
   now_ = std::chrono::steady_clock::now();
   for (const Event& event : events) {
-    if (event.token >= ConnectionTable::kFirstId) {
+    if (event.token >= SocketTable::kBit) {
+      OnSocket(event);
+    } else if (event.token >= ConnectionTable::kFirstId) {
       Connection* connection = connections_.Find(event.token);
       if (connection != nullptr) {
         connection->OnReady(event.readable, event.writable, event.ended);
@@ -89,12 +103,47 @@ void Worker::OnEvents(const std::vector<Event>& events) {
       Accept(kAcceptsPerEvent);
     }
   }
+  RunDeferred();
   RunScheduled();
+  RunDeferred();
   SetTimer();
   ReportDrained();
-  // May let go of exchanges, which are then answered.
+  LetGo();
+  if (!scheduled_.empty() || !deferred_.empty()) mailbox_->Wake();
+}
+
+void Worker::OnSocket(const Event& event) {
+  SocketSink* sink = sockets_.Find(event.token);
+  if (sink == nullptr) return;
+  try {
+    sink->OnReady(event.readable, event.writable, event.ended);
+  } catch (const std::exception& error) {
+    log::Error("an upstream's events were not handled", {{"error", error.what()}});
+  }
+}
+
+// Only what stands there now, as in RunScheduled.
+void Worker::RunDeferred() {
+  if (deferred_.empty()) return;
+  const std::size_t count = deferred_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::function<void()> work = std::move(deferred_[i]);
+    try {
+      work();
+    } catch (const std::exception& error) {
+      log::Error("work at the end of a batch threw", {{"error", error.what()}});
+    }
+  }
+  deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+// May let go of exchanges, which are then answered, and of streams' owners, which may
+// end other streams.
+void Worker::LetGo() {
+  for (std::size_t i = 0; i < removed_.size(); ++i) std::exchange(removed_[i], nullptr).reset();
   removed_.clear();
-  if (!scheduled_.empty()) mailbox_->Wake();
+  for (std::size_t i = 0; i < ended_.size(); ++i) std::exchange(ended_[i], nullptr).reset();
+  ended_.clear();
 }
 
 void Worker::RunScheduled() {
@@ -163,6 +212,16 @@ void Worker::StopAccepting() {
   listener_.Reset();
 }
 
+SocketId Worker::AddSocket(int fd, const sockaddr*, SocketSink* sink) {
+  const SocketId id = sockets_.NextId();
+  UniqueFd socket(fd);
+  if (!mailbox_->OnOwnThread() || !poller_->WatchBothWays(fd, id)) return 0;
+  sockets_.Insert(std::move(socket), sink);
+  return id;
+}
+
+void Worker::AddStream(ConnectionStream* stream) { streams_.push_back(*stream); }
+
 void Worker::Remove(Connection* connection) {
   poller_->RemovePeer(connection->fd());
   removed_.push_back(connections_.Remove(connection->id()));
@@ -183,6 +242,9 @@ void Worker::End() {
   for (ConnectionId id : connections_.Ids()) {
     if (Connection* connection = connections_.Find(id)) connection->Close();
   }
+  RunDeferred();
+  pool_->CloseAll();
+  sockets_.CloseAll();
   // On this thread, so that nobody who has the same thread id later is taken for it.
   mailbox_->Close();
 }
@@ -200,12 +262,32 @@ void Worker::OnTimer() {
   timers_.Expire(now_, [](Timers::Node* node) {
     static_cast<Connection*>(node->owner)->OnDeadline(node->kind);
   });
+  if (next_tick_ && *next_tick_ <= now_) Tick();
   if (accepts_again_ && *accepts_again_ <= now_) ResumeAccepting();
+}
+
+void Worker::Tick() {
+  next_tick_.reset();  // SetTimer sets it again if there is need.
+  pool_->Tick(now_);
+  // Any of them may end itself and others.
+  StreamList due;
+  due.swap(streams_);
+  while (!due.empty()) {
+    ConnectionStream& stream = due.front();
+    due.pop_front();
+    streams_.push_back(stream);
+    stream.Tick(now_);
+  }
 }
 
 void Worker::SetTimer() {
   std::optional<SteadyTime> next = timers_.Next();
   if (accepts_again_ && (!next || *accepts_again_ < *next)) next = accepts_again_;
+  // Sockets without a stream are those of the pool.
+  if (!next_tick_ && (!streams_.empty() || sockets_.size() > 0)) {
+    next_tick_ = now_ + StreamOwner::kTick;
+  }
+  if (next_tick_ && (!next || *next_tick_ < *next)) next = next_tick_;
   // One that fires early is cheaper than one that is set anew for each request.
   if (!next || (timer_set_ && *timer_set_ <= *next)) return;
   const auto since_boot = next->time_since_epoch();
@@ -234,6 +316,12 @@ void Worker::TakeAbandoned(ConnectionId connection, std::uint32_t number, const 
 void Worker::SetGone(ConnectionId connection, std::uint32_t number, std::function<void()> gone) {
   Connection* found = connections_.Find(connection);
   if (found != nullptr) found->SetGone(number, std::move(gone));
+}
+
+Stream* Worker::OpenStream(ConnectionId connection, std::uint32_t number,
+                           std::shared_ptr<StreamOwner> owner) {
+  Connection* found = connections_.Find(connection);
+  return found == nullptr ? nullptr : found->OpenStream(number, std::move(owner));
 }
 
 Response Worker::ErrorPageOf(int status, const Request& request) const {
