@@ -12,7 +12,10 @@ constexpr char kHorizon[] = "pg_snapshot_xmin(pg_current_snapshot())";
 std::string ReadSql(const std::string& schema) {
   return "SELECT feed.incarnation, e.transaction_id, e.sequence, e.tenant_id, e.user_id, e.type,"
          " e.subject, e.data, " +
-         MicrosOf("e.create_time") + " FROM " + Identifier(schema) +
+         MicrosOf("e.create_time") +
+         ", ($2::xid8, $3::bigint) < (feed.swept_transaction_id, feed.swept_sequence)"
+         " FROM " +
+         Identifier(schema) +
          ".feed LEFT JOIN LATERAL (SELECT transaction_id, sequence, tenant_id, user_id, type,"
          " subject, data, create_time FROM " +
          Identifier(schema) +
@@ -24,15 +27,20 @@ std::string ReadSql(const std::string& schema) {
 }
 
 std::string HeadSql(const std::string& schema) {
-  return "SELECT feed.incarnation, coalesce(e.transaction_id, '0'), coalesce(e.sequence, 0) FROM " +
+  return "SELECT feed.incarnation, coalesce(e.transaction_id, feed.swept_transaction_id),"
+         " coalesce(e.sequence, feed.swept_sequence) FROM " +
          Identifier(schema) + ".feed LEFT JOIN LATERAL (SELECT transaction_id, sequence FROM " +
          Identifier(schema) + ".events WHERE transaction_id < " + kHorizon +
          " ORDER BY transaction_id DESC, sequence DESC LIMIT 1) AS e ON true";
 }
 
+Cursor CursorFromRow(const pqxx::row& row) {
+  return {row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), row[2].as<std::int64_t>()};
+}
+
 Event FromRow(const pqxx::row& row) {
   Event event;
-  event.cursor = {row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), row[2].as<std::int64_t>()};
+  event.cursor = CursorFromRow(row);
   event.tenant_id = row[3].as<std::int64_t>();
   event.user_id = row[4].as<std::string>();
   event.type = row[5].as<std::string>();
@@ -53,10 +61,14 @@ absl::Status AppendEvent(Tx& tx, const std::string& schema, const Event& event) 
 }
 
 absl::StatusOr<Cursor> FeedHead(Database& db, const std::string& schema) {
-  return db.Read([&](Tx& tx) -> absl::StatusOr<Cursor> {
-    const pqxx::row row = tx.exec1(HeadSql(schema));
-    return Cursor{row[0].as<std::int64_t>(), row[1].as<std::uint64_t>(), row[2].as<std::int64_t>()};
-  });
+  return db.Read(
+      [&](Tx& tx) -> absl::StatusOr<Cursor> { return CursorFromRow(tx.exec1(HeadSql(schema))); });
+}
+
+absl::StatusOr<Cursor> FeedTail(Database& db, const std::string& schema) {
+  const std::string sql = "SELECT incarnation, swept_transaction_id, swept_sequence FROM " +
+                          Identifier(schema) + ".feed";
+  return db.Read([&](Tx& tx) -> absl::StatusOr<Cursor> { return CursorFromRow(tx.exec1(sql)); });
 }
 
 absl::StatusOr<std::vector<Event>> ReadFeed(Database& db, const std::string& schema,
@@ -69,6 +81,10 @@ absl::StatusOr<std::vector<Event>> ReadFeed(Database& db, const std::string& sch
     if (rows.at(0)[0].as<std::int64_t>() != cursor.incarnation) {
       return Error(absl::StatusCode::kFailedPrecondition, "FEED_INCARNATION_CHANGED",
                    "the feed was restored; start again from its head");
+    }
+    if (rows.at(0)[9].as<bool>()) {
+      return Error(absl::StatusCode::kOutOfRange, "FEED_EVENTS_GONE",
+                   "events after this position are kept no more");
     }
     std::vector<Event> events;
     for (const pqxx::row& row : rows) {

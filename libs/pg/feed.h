@@ -9,9 +9,12 @@
 //     tenant_id bigint NOT NULL, user_id text NOT NULL, type text NOT NULL, subject text NOT NULL,
 //     data jsonb NOT NULL, create_time timestamptz NOT NULL DEFAULT now(),
 //     PRIMARY KEY (transaction_id, sequence));
-//   CREATE TABLE <schema>.feed (incarnation bigint NOT NULL);  -- one row
+//   CREATE TABLE <schema>.feed (incarnation bigint NOT NULL,  -- one row
+//     swept_transaction_id xid8 NOT NULL DEFAULT '0', swept_sequence bigint NOT NULL DEFAULT 0);
+// Old events are deleted (feed_sweeper.h); swept_… is the last one that was.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -26,6 +29,7 @@ struct Cursor {
   std::int64_t incarnation = 0;
   std::uint64_t transaction_id = 0;
   std::int64_t sequence = 0;
+  auto operator<=>(const Cursor&) const = default;
 };
 
 struct Event {
@@ -41,16 +45,19 @@ struct Event {
 // Writes an event in the caller's transaction.
 absl::Status AppendEvent(Tx& tx, const std::string& schema, const Event& event);
 
-// The newest position that is safe to start after, and up to `limit` events
-// after `cursor`. FAILED_PRECONDITION / FEED_INCARNATION_CHANGED for a cursor of
-// another incarnation. An open transaction anywhere in the cluster that has written
-// holds back what others commit after it.
+// The newest position that is safe to start after; the oldest one that nothing is
+// missing behind; and up to `limit` events after `cursor`. FAILED_PRECONDITION /
+// FEED_INCARNATION_CHANGED for a cursor of another incarnation, OUT_OF_RANGE /
+// FEED_EVENTS_GONE for one before the oldest. An open transaction anywhere in the cluster
+// that has written holds back what others commit after it.
 absl::StatusOr<Cursor> FeedHead(Database& db, const std::string& schema);
+absl::StatusOr<Cursor> FeedTail(Database& db, const std::string& schema);
 absl::StatusOr<std::vector<Event>> ReadFeed(Database& db, const std::string& schema,
                                             const Cursor& cursor, int limit);
 
 // Reads the feed once per process and fans it out. Wakes on LISTEN
-// "<schema>_events" and polls every second. Thread-safe.
+// "<schema>_events" and polls every second. After a restore, or a day without the
+// database, it starts again from the head and says so in the log only. Thread-safe.
 class FeedHub {
  public:
   // Called on the hub's thread, in the order of cursors, once per event; must not

@@ -95,6 +95,12 @@ bool FeedHub::Impl::ReadAndFanOut() {
       cursor.reset();
       return false;
     }
+    if (Reason(events.status()) == "FEED_EVENTS_GONE") {
+      log::Warning("events were deleted unread; starting again from the head",
+                   {{"schema", schema}});
+      cursor.reset();
+      return false;
+    }
     if (!events.ok()) return true;
     if (!events->empty()) {
       FanOut(*events);

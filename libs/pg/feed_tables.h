@@ -1,4 +1,4 @@
-// The tables of a feed and an event, for tests of libs/pg. Not for services.
+// The tables of a feed and an event, for tests of libs. Not for services.
 #pragma once
 
 #include <string>
@@ -16,10 +16,12 @@ CREATE TABLE auth.events (
     tenant_id bigint NOT NULL, user_id text NOT NULL, type text NOT NULL, subject text NOT NULL,
     data jsonb NOT NULL, create_time timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT events_pkey PRIMARY KEY (transaction_id, sequence));
-CREATE TABLE auth.feed (incarnation bigint NOT NULL);
+CREATE TABLE auth.feed (
+    incarnation bigint NOT NULL,
+    swept_transaction_id xid8 NOT NULL DEFAULT '0', swept_sequence bigint NOT NULL DEFAULT 0);
 INSERT INTO auth.feed VALUES (7);
-GRANT SELECT, INSERT ON auth.events TO gatehouse_auth;
-GRANT SELECT ON auth.feed TO gatehouse_auth;
+GRANT SELECT, INSERT, DELETE ON auth.events TO gatehouse_auth;
+GRANT SELECT, UPDATE (swept_transaction_id, swept_sequence) ON auth.feed TO gatehouse_auth;
 )"}};
 
 inline Event EventOf(const std::string& subject) {

@@ -66,7 +66,9 @@ std::string HelpText(const Program& program) {
   text += CommandLine("--version", "Prints the version.");
   text +=
       "\nSettings come from the environment, else from the file ENV_FILE; a secret NAME\n"
-      "also from the file that NAME_FILE names. SIGHUP applies those marked reload.\n\n";
+      "also from the file that NAME_FILE names. SIGHUP applies those marked reload.\n";
+  if (program.source) text += "Below those, the file CONFIG_FILE says what it will.\n";
+  text += '\n';
   std::vector<config::Setting> settings = CommonSettings(program.has_database);
   settings.insert(settings.end(), program.settings.begin(), program.settings.end());
   return text + config::Settings::Help(settings);

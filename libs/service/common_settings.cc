@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 
 #include "libs/base/secret.h"
 #include "libs/service/process.h"
@@ -26,6 +27,13 @@ std::string CheckLogLevel(const std::string& value) {
   return "must be debug, info, warning or error, not \"" + value + "\"";
 }
 
+std::string CheckLogFormat(const std::string& value) {
+  std::string lower = value;
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return lower == "json" || lower == "plain" ? "" : "must be json or plain, not \"" + value + "\"";
+}
+
 std::string CheckAddress(const std::string& value) {
   return value.find(':') == std::string::npos ? "must be unix:PATH or HOST:PORT" : "";
 }
@@ -40,6 +48,25 @@ std::string CheckKey(const std::string& value) {
 std::string CheckKeyList(const std::string& path) {
   const absl::Status status = rpc::ReadKeyList(path).status();
   return status.ok() ? "" : "cannot be used: " + std::string(status.message());
+}
+
+// What a reload applies in every process.
+std::vector<Setting> ReloadableSettings() {
+  return {{.name = "LOG_LEVEL",
+           .help = "The least level logged: debug, info, warning or error.",
+           .fallback = "info",
+           .reloadable = true,
+           .check = CheckLogLevel},
+          {.name = "LOG_FORMAT",
+           .help = "How lines are logged: json or plain.",
+           .fallback = "json",
+           .reloadable = true,
+           .check = CheckLogFormat},
+          {.name = "METRICS_ENABLED",
+           .help = "Whether metrics are counted and shown.",
+           .fallback = "true",
+           .kind = Kind::kBool,
+           .reloadable = true}};
 }
 
 void AppendDatabaseSettings(std::vector<Setting>* settings) {
@@ -73,11 +100,6 @@ std::vector<config::Setting> CommonSettings(bool has_database) {
       {.name = "ENV_FILE",
        .help = "A file with settings, read again by SIGHUP.",
        .fallback = ".env"},
-      {.name = "LOG_LEVEL",
-       .help = "The least level logged: debug, info, warning or error.",
-       .fallback = "info",
-       .reloadable = true,
-       .check = CheckLogLevel},
       {.name = "GRPC_ADDRESS",
        .help = "Where RPCs are served: unix:PATH or HOST:PORT.",
        .fallback = "127.0.0.1:0",
@@ -115,6 +137,7 @@ std::vector<config::Setting> CommonSettings(bool has_database) {
        .min = -1,
        .max = 1 << 20},
   };
+  std::ranges::move(ReloadableSettings(), std::back_inserter(settings));
   if (has_database) AppendDatabaseSettings(&settings);
   return settings;
 }

@@ -57,13 +57,21 @@ std::vector<Setting> ServeSettings(const Program& program) {
   return settings;
 }
 
+// What LoadSettings reads.
+constexpr const char* kWithoutServing[] = {"ENV", "ENV_FILE", "LOG_LEVEL", "LOG_FORMAT",
+                                           "METRICS_ENABLED"};
+
+bool IsOneOf(const std::string& name, const auto& names) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
 // A migration runs where there is neither a signing key nor the runtime role.
 std::vector<Setting> MigrateSettings() {
   std::vector<Setting> settings;
   for (Setting& setting : CommonSettings(true)) {
     if (setting.name == "OWNER_DATABASE_URL") {
       setting.required = true;
-    } else if (setting.name != "ENV" && setting.name != "ENV_FILE" && setting.name != "LOG_LEVEL") {
+    } else if (!IsOneOf(setting.name, kWithoutServing)) {
       continue;
     }
     settings.push_back(std::move(setting));
@@ -89,14 +97,16 @@ std::vector<Setting> CommandSettings(const Program& program, const Command& comm
 
 // The settings, or nothing after every problem was printed.
 std::optional<config::Settings> LoadSettings(const Program& program,
-                                             const std::vector<Setting>& declared) {
-  auto settings = config::Settings::Load(declared);
+                                             const std::vector<Setting>& declared,
+                                             const config::Source& source = nullptr) {
+  auto settings = config::Settings::Load(declared, source);
   if (!settings.ok()) {
     std::fprintf(stderr, "%s: wrong settings:\n%s\n", program.name.c_str(),
                  std::string(settings.status().message()).c_str());
     return std::nullopt;
   }
-  log::Init(program.name, log::ParseLevel(settings->Text("LOG_LEVEL")));
+  log::Init(program.name, log::Level::kInfo);
+  ApplyCommonSettings(*settings);
   // ENV may come from the file only, where failpoints would not see it.
   ::setenv("ENV", settings->Text("ENV").c_str(), 1);
   return *std::move(settings);
@@ -148,6 +158,7 @@ Process::~Process() = default;
 
 const std::string& Process::name() const { return impl_->program.name; }
 const config::Settings& Process::settings() const { return impl_->settings; }
+config::Settings& Process::settings() { return impl_->settings; }
 const Clock& Process::clock() const { return impl_->clock; }
 const std::vector<std::string>& Process::arguments() const { return impl_->arguments; }
 
@@ -228,14 +239,10 @@ int Process::Impl::RunUntilSignal(rpc::Server& server, Readiness& readiness,
 }
 
 void Process::Impl::Reload(const Lifecycle& lifecycle) {
-  const auto changed = settings.Reload();
-  if (!changed.ok()) {
-    Fail("cannot reload; the settings stay as they were", changed.status());
-    return;
-  }
-  log::SetLevel(log::ParseLevel(settings.Text("LOG_LEVEL")));
-  log::Info("reloaded", {{"changed", Join(*changed)}});
-  if (lifecycle.reload) lifecycle.reload(*changed);
+  log::Info("SIGHUP received: reloading configuration...");
+  const auto changed = lifecycle.read_again ? lifecycle.read_again() : ReloadSettings(settings);
+  if (changed.ok() && lifecycle.reload) lifecycle.reload(*changed);
+  LogReload(changed);
 }
 
 void Process::Impl::Drain(rpc::Server& server, Readiness& readiness, const Lifecycle& lifecycle) {
@@ -250,6 +257,42 @@ void Process::Impl::Drain(rpc::Server& server, Readiness& readiness, const Lifec
   log::Info("stopped", {{"version", Version()}});
 }
 
+void LogChanges(const std::vector<config::Change>& changes) {
+  for (const auto& [name, before, after, applied] : changes) {
+    if (applied) {
+      log::Info("config changed", {{"key", name}, {"old", before}, {"new", after}});
+    } else {
+      log::Warning("config changed, needs a restart",
+                   {{"key", name}, {"old", before}, {"new", after}});
+    }
+  }
+}
+
+void ApplyCommonSettings(const config::Settings& settings) {
+  log::SetLevel(log::ParseLevel(settings.Text("LOG_LEVEL")));
+  log::SetFormat(log::ParseFormat(settings.Text("LOG_FORMAT")));
+  metrics::SetEnabled(settings.Bool("METRICS_ENABLED"));
+}
+
+void LogReload(const absl::StatusOr<std::vector<std::string>>& changed) {
+  if (changed.ok()) {
+    log::Info("Configuration reload complete", {{"changed", Join(*changed)}});
+  } else {
+    Fail("Configuration reload failed; nothing was changed", changed.status());
+  }
+}
+
+absl::StatusOr<std::vector<std::string>> ReloadSettings(config::Settings& settings) {
+  GH_ASSIGN_OR_RETURN(const auto changes, settings.Reload());
+  LogChanges(changes);
+  ApplyCommonSettings(settings);
+  std::vector<std::string> names;
+  for (const config::Change& change : changes) {
+    if (change.applied) names.push_back(change.name);
+  }
+  return names;
+}
+
 int Run(const Program& program, int argc, char** argv, const std::function<int(Process&)>& serve) {
   // A peer that has gone is an error of a write, not the end of this process.
   ::signal(SIGPIPE, SIG_IGN);
@@ -257,8 +300,9 @@ int Run(const Program& program, int argc, char** argv, const std::function<int(P
   const std::string verb = arguments.empty() ? "serve" : arguments[0];
   if (!arguments.empty()) arguments.erase(arguments.begin());
 
-  const auto run = [&](const std::vector<Setting>& declared, const auto& body) {
-    std::optional<config::Settings> settings = LoadSettings(program, declared);
+  const auto run = [&](const std::vector<Setting>& declared, bool from_source, const auto& body) {
+    std::optional<config::Settings> settings =
+        LoadSettings(program, declared, from_source ? program.source : nullptr);
     if (!settings.has_value()) return kWrongUsage;
     Process process(std::unique_ptr<Process::Impl>(
         new Process::Impl{program, *std::move(settings), std::move(arguments), {}, nullptr}));
@@ -270,7 +314,9 @@ int Run(const Program& program, int argc, char** argv, const std::function<int(P
     std::fputs(UsageText(program, *own).c_str(), stdout);
     return 0;
   }
-  if (own != program.commands.end()) return run(CommandSettings(program, *own), own->run);
+  if (own != program.commands.end()) {
+    return run(CommandSettings(program, *own), own->reads_source, own->run);
+  }
   if (verb == "keygen") {
     if (arguments.size() != 1) return WrongUsage(program, "keygen takes one directory");
     return Keygen(program.name, arguments[0]);
@@ -290,7 +336,7 @@ int Run(const Program& program, int argc, char** argv, const std::function<int(P
   }
   if (verb != "serve") return WrongUsage(program, "unknown command \"" + verb + '"');
   BlockSignals();
-  return run(ServeSettings(program), serve);
+  return run(ServeSettings(program), true, serve);
 }
 
 }  // namespace gatehouse::service

@@ -27,6 +27,7 @@ struct Command {
   std::function<int(Process&)> run;  // Gets settings only; returns the exit code.
   bool needs_database = true;        // Whether DATABASE_URL is required; keys never are.
   std::string usage = {};            // What NAME --help prints; empty: made of `help`.
+  bool reads_source = true;          // Whether the settings come from Program::source, too.
 };
 
 // What a program is.
@@ -34,6 +35,7 @@ struct Program {
   std::string name;                            // "auth"
   std::string summary;                         // One sentence for --help.
   std::vector<config::Setting> settings = {};  // Beside the common ones.
+  config::Source source = nullptr;             // A file of its own with settings.
   std::vector<pg::Migration> migrations = {};  // Empty with `has_database` false.
   bool has_database = true;                    // Schema = name.
   std::vector<Command> commands = {};
@@ -48,7 +50,10 @@ struct Lifecycle {
   // At SIGTERM, before the RPC server drains; returns when drained or after the
   // grace time.
   std::function<void(std::chrono::milliseconds grace)> drain;
-  // At SIGHUP, after the settings were read again; the names that changed.
+  // At SIGHUP, in place of ReloadSettings, for a part that reads more than settings
+  // again; the names that changed.
+  std::function<absl::StatusOr<std::vector<std::string>>()> read_again;
+  // At SIGHUP, after that; the names that changed.
   std::function<void(const std::vector<std::string>& changed)> reload;
   // Whether the process can serve now; asked every second beside the database.
   std::function<absl::Status()> ready;
@@ -63,6 +68,7 @@ class Process {
  public:
   const std::string& name() const;
   const config::Settings& settings() const;
+  config::Settings& settings();
   const Clock& clock() const;
 
   // Arguments after the command.
@@ -96,9 +102,17 @@ class Process {
 // The setting that names where another process serves: JOBS_ADDRESS for "jobs".
 config::Setting AddressSetting(const std::string& process);
 
-// The common settings: ENV, ENV_FILE, LOG_LEVEL, GRPC_ADDRESS, METRICS_ADDRESS,
-// SERVICE_KEY (secret), SERVICE_KEYS_FILE, DATABASE_URL (secret), OWNER_DATABASE_URL
-// (secret, migrate only), POOL_MAX, DRAIN_SECONDS, READY_FD.
+// Reads the settings again, logs what changed, applies the common ones; the names.
+absl::StatusOr<std::vector<std::string>> ReloadSettings(config::Settings& settings);
+// The second and third part of it, for who calls Settings::Again and Take himself.
+void LogChanges(const std::vector<config::Change>& changes);
+void ApplyCommonSettings(const config::Settings& settings);
+// How a reload ended.
+void LogReload(const absl::StatusOr<std::vector<std::string>>& changed);
+
+// The common settings: ENV, ENV_FILE, LOG_LEVEL, LOG_FORMAT, METRICS_ENABLED, GRPC_ADDRESS,
+// METRICS_ADDRESS, SERVICE_KEY (secret), SERVICE_KEYS_FILE, DATABASE_URL (secret),
+// OWNER_DATABASE_URL (secret, migrate only), POOL_MAX, DRAIN_SECONDS, READY_FD.
 std::vector<config::Setting> CommonSettings(bool has_database);
 
 }  // namespace gatehouse::service

@@ -89,15 +89,42 @@ TEST_F(ServeTest, SighupAppliesWhatIsReloadable) {
   sample.Signal(SIGHUP);
   // Logged at debug: the level was applied before the program's own reload.
   EXPECT_TRUE(sample.AwaitLog("sample reloaded")) << sample.Errors();
+  EXPECT_TRUE(sample.AwaitLog("Configuration reload complete")) << sample.Errors();
+  EXPECT_THAT(sample.Errors(), HasSubstr("SIGHUP received: reloading configuration..."));
   EXPECT_THAT(sample.Errors(), HasSubstr("\"changed\":\"LOG_LEVEL,GREETING\""));
+  EXPECT_THAT(sample.Errors(), HasSubstr("\"message\":\"config changed\",\"key\":\"LOG_LEVEL\","
+                                         "\"old\":\"info\",\"new\":\"debug\""));
+  EXPECT_THAT(sample.Errors(), HasSubstr("\"message\":\"config changed, needs a restart\","
+                                         "\"key\":\"POOL_MAX\""));
   EXPECT_THAT(sample.Errors(), HasSubstr("\"greeting\":\"bonjour\""));
 
   Write("env", "LOG_LEVEL=loud\n");
   sample.Signal(SIGHUP);
-  EXPECT_TRUE(sample.AwaitLog("the settings stay as they were"));
+  EXPECT_TRUE(sample.AwaitLog("Configuration reload failed"));
   EXPECT_THAT(sample.Errors(), HasSubstr("LOG_LEVEL must be"));
   EXPECT_TRUE(sample.IsRunning());
   EXPECT_TRUE(IsServing());
+}
+
+TEST_F(ServeTest, SighupSwitchesTheFormatOfLinesAndTheMetrics) {
+  Environment environment = ServeEnvironment();
+  environment["ENV_FILE"] = Write("env", "");
+  Sample sample(directory(), {}, environment, true);
+  const auto ready = sample.AwaitReady();
+  ASSERT_EQ(ready.size(), 3u) << sample.Errors();
+  EXPECT_THAT(testing::Scrape(ready.at("metrics")), HasSubstr("gatehouse_build_info"));
+
+  Write("env", "LOG_FORMAT=plain\nMETRICS_ENABLED=false\n");
+  sample.Signal(SIGHUP);
+  EXPECT_TRUE(sample.AwaitLog("INFO sample Configuration reload complete changed="))
+      << sample.Errors();
+  EXPECT_THAT(testing::Scrape(ready.at("metrics")), Not(HasSubstr("gatehouse_build_info")));
+
+  Write("env", "");
+  sample.Signal(SIGHUP);
+  EXPECT_TRUE(Eventually([&] {
+    return testing::Scrape(ready.at("metrics")).find("gatehouse_build_info") != std::string::npos;
+  }));
 }
 
 TEST_F(ServeTest, FollowsTheReadinessOfTheProgram) {

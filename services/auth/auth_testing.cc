@@ -9,6 +9,7 @@
 #include "libs/base/secret.h"
 #include "libs/base/uuid.h"
 #include "libs/token/api_token.h"
+#include "services/auth/announcement_service.h"
 #include "services/auth/audit_service.h"
 #include "services/auth/control_service.h"
 #include "services/auth/login.h"
@@ -179,7 +180,7 @@ AuthDatabase::AuthDatabase() : database_(TheDatabase()) {
       "DELETE FROM auth.credentials; DELETE FROM auth.password_resets; DELETE FROM auth.users;"
       "DELETE FROM auth.tenants; DELETE FROM auth.signups; DELETE FROM auth.login_attempts;"
       "DELETE FROM auth.signing_keys; DELETE FROM auth.outbox; DELETE FROM auth.control_log;"
-      "DELETE FROM auth.audit_events; DELETE FROM auth.audit_chain;"
+      "DELETE FROM auth.audit_events; DELETE FROM auth.audit_chain; DELETE FROM auth.events;"
       "UPDATE auth.control_head SET sequence = 0, global_epoch = 0;"
       "UPDATE auth.roles r SET permissions = m.permissions, scopes = m.scopes,"
       " rate_limit_per_second = m.rate_limit_per_second, rate_limit_burst = m.rate_limit_burst"
@@ -240,8 +241,9 @@ struct AuthServer::Parts {
         token_service(database.db(), hub),
         user_service(database.db(), TheHasher(), hub),
         tenant_service(database.db(), hub),
-        control_service(hub),
-        audit_service(database.db()) {}
+        control_service(database.db(), hub),
+        audit_service(database.db()),
+        announcement_service(database.db(), [] {}) {}
 
   SystemClock clock;
   pg::Database control_db;
@@ -261,6 +263,7 @@ struct AuthServer::Parts {
   TenantService tenant_service;
   ControlService control_service;
   AuditService audit_service;
+  AnnouncementService announcement_service;
   std::vector<std::unique_ptr<rpc::PassportIssuer>> issuers;
   std::unique_ptr<rpc::PassportVerifier> verifier;
   std::unique_ptr<rpc::Server> server;  // last: stops before the rest goes
@@ -284,7 +287,8 @@ AuthServer::AuthServer(AuthDatabase& database, const AuthServerOptions& options)
   auto server = rpc::Server::Start(
       {.address = "127.0.0.1:0"},
       {&parts.session_service.rpc(), &parts.token_service.rpc(), &parts.user_service.rpc(),
-       &parts.tenant_service.rpc(), &parts.control_service.rpc(), &parts.audit_service.rpc()},
+       &parts.tenant_service.rpc(), &parts.control_service.rpc(), &parts.audit_service.rpc(),
+       &parts.announcement_service.rpc()},
       *parts.verifier);
   EXPECT_TRUE(server.ok()) << server.status();
   parts.server = *std::move(server);

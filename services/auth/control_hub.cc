@@ -37,6 +37,9 @@ v1::ControlUpdate ToProto(const ControlChange& change) {
     case ControlChange::Kind::kKeys:
       update.mutable_keys();
       break;
+    case ControlChange::Kind::kFlush:
+      update.mutable_flush()->set_user_id(change.subject);
+      break;
   }
   return update;
 }
@@ -51,6 +54,8 @@ v1::ControlUpdate SnapshotOf(const ControlRead& read, const std::string& jwks_js
       *snapshot.add_epochs() = std::move(*one.mutable_epoch());
     } else if (one.has_revocation()) {
       *snapshot.add_revocations() = std::move(*one.mutable_revocation());
+    } else if (one.has_flush()) {
+      snapshot.set_flush_sequence(change.sequence);
     }
   }
   snapshot.mutable_keys()->set_jwks_json(jwks_json);

@@ -7,11 +7,13 @@ constexpr char kEpochKind[] = "epoch";
 constexpr char kRevocationKind[] = "revocation";
 constexpr char kChangeKind[] = "change";
 constexpr char kKeysKind[] = "keys";
+constexpr char kFlushKind[] = "flush";
 
 ControlChange::Kind KindOf(const std::string& name) {
   if (name == kRevocationKind) return ControlChange::Kind::kRevocation;
   if (name == kChangeKind) return ControlChange::Kind::kChange;
   if (name == kKeysKind) return ControlChange::Kind::kKeys;
+  if (name == kFlushKind) return ControlChange::Kind::kFlush;
   return ControlChange::Kind::kEpoch;
 }
 
@@ -56,6 +58,10 @@ void AppendSubjectChange(pg::Tx& tx, const std::string& subject) {
 
 void AppendKeysChange(pg::Tx& tx) { Append(tx, kKeysKind, ""); }
 
+std::int64_t AppendFlush(pg::Tx& tx, const std::string& user_id) {
+  return Append(tx, kFlushKind, user_id);
+}
+
 std::int64_t ControlSequence(pg::Tx& tx) {
   return tx.exec("SELECT sequence FROM auth.control_head")[0][0].as<std::int64_t>();
 }
@@ -83,6 +89,9 @@ ControlRead ReadControlSnapshot(pg::Tx& tx, int revocations_max) {
   changes AS (
     SELECT max(sequence) AS sequence, 'epoch' AS kind, subject, max(epoch) AS epoch
     FROM recent WHERE kind = 'epoch' GROUP BY subject
+    UNION ALL
+    (SELECT sequence, kind, subject, epoch
+     FROM recent WHERE kind = 'flush' ORDER BY sequence DESC LIMIT 1)
     UNION ALL
     (SELECT sequence, kind, subject, epoch
      FROM recent WHERE kind = 'revocation' ORDER BY sequence DESC LIMIT $1))

@@ -14,11 +14,11 @@
 namespace gatehouse::auth {
 
 struct ControlChange {
-  enum class Kind { kEpoch, kRevocation, kChange, kKeys };
+  enum class Kind { kEpoch, kRevocation, kChange, kKeys, kFlush };
   std::int64_t sequence = 0;
   Kind kind = Kind::kEpoch;
   // "user/<uuid>", "tenant/<id>", "global" or "role/<name>", or the UUID of a revoked
-  // credential; empty for kKeys.
+  // credential, or the UUID of who asked for a flush; empty for kKeys.
   std::string subject;
   std::int64_t epoch = 0;
 };
@@ -32,6 +32,9 @@ void AppendRevocation(pg::Tx& tx, const std::string& credential_id);
 void AppendSubjectChange(pg::Tx& tx, const std::string& subject);
 // The signing keys have changed.
 void AppendKeysChange(pg::Tx& tx);
+
+// Caches are to be emptied, as `user_id` wishes; returns the sequence.
+std::int64_t AppendFlush(pg::Tx& tx, const std::string& user_id);
 
 // The present sequence: the epoch of what is issued now.
 std::int64_t ControlSequence(pg::Tx& tx);
@@ -47,8 +50,8 @@ struct ControlRead {
 // the last change when there are more than `limit`. One statement.
 ControlRead ReadControl(pg::Tx& tx, std::int64_t sequence, int limit);
 
-// The newest epoch of every subject that changed in the last day, and at most
-// `revocations_max` of the newest revocations of that time. One statement.
+// The newest epoch of every subject that changed in the last day, the last flush, and
+// at most `revocations_max` of the newest revocations of that time. One statement.
 ControlRead ReadControlSnapshot(pg::Tx& tx, int revocations_max);
 
 }  // namespace gatehouse::auth

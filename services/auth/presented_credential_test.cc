@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "gatehouse/auth/v1/control.methods.h"
 #include "gatehouse/auth/v1/tenant.methods.h"
 #include "gatehouse/auth/v1/token.methods.h"
 #include "gatehouse/auth/v1/user.methods.h"
@@ -65,6 +66,10 @@ class PresentedCredentialTest : public ::testing::Test {
     return Call(v1::TenantService::kCreateTenant, request);
   }
 
+  absl::Status FlushCaches() {
+    return Call(v1::ControlService::kFlushCaches, v1::FlushCachesRequest());
+  }
+
   testing::AuthDatabase database_;
   testing::AuthServer server_{database_};
   const std::string root_ = database_.AddUser("root", "admin");
@@ -86,6 +91,7 @@ TEST_F(PresentedCredentialTest, GivesRightsWhileItLives) {
   EXPECT_TRUE(ResetPassword().ok());
   EXPECT_TRUE(WidenRole().ok());
   EXPECT_TRUE(CreateTenant().ok());
+  EXPECT_TRUE(FlushCaches().ok());
 }
 
 TEST_F(PresentedCredentialTest, GivesNoneOnceItsUserItsTenantOrEverybodyWasRevoked) {
@@ -106,8 +112,9 @@ TEST_F(PresentedCredentialTest, GivesNoneOnceItsUserItsTenantOrEverybodyWasRevok
                       return absl::OkStatus();
                     })
                     .ok());
-    for (const absl::Status& status : {CreateToken(), CreateUser("late"), Promote(),
-                                       ResetPassword(), WidenRole(), CreateTenant()}) {
+    for (const absl::Status& status :
+         {CreateToken(), CreateUser("late"), Promote(), ResetPassword(), WidenRole(),
+          CreateTenant(), FlushCaches()}) {
       EXPECT_EQ(Reason(status), "CREDENTIALS_INVALID") << status;
     }
   }

@@ -1,5 +1,8 @@
 #include "services/auth/serve.h"
 
+#include "libs/pg/feed_sweeper.h"
+#include "libs/service/event_service.h"
+#include "services/auth/announcement_service.h"
 #include "services/auth/audit_service.h"
 #include "services/auth/control_service.h"
 #include "services/auth/janitor.h"
@@ -69,19 +72,23 @@ int Serve(service::Process& process) {
   ControlHub hub(control_db);
   AuditSealer sealer(db);
   Janitor janitor(db);
+  pg::FeedHub feed(db, "auth");
+  pg::FeedSweeper feed_sweeper(db, "auth");
   Preparation preparation(db, keys, ReadRates(settings));
 
   SessionService sessions(db, login, saga, registration, recovery, issuer, hub);
   TokenService tokens(db, hub);
   UserService users(db, hasher, hub);
   TenantService tenants(db, hub);
-  ControlService control(hub);
+  ControlService control(db, hub);
   AuditService audit(db);
+  AnnouncementService announcements(db, [&feed] { feed.Notify(); });
+  service::EventService events(db, feed, "auth");
   service::Lifecycle lifecycle;
   lifecycle.ready = [&preparation] { return preparation.Done(); };
-  return process.Serve(
-      {&sessions.rpc(), &tokens.rpc(), &users.rpc(), &tenants.rpc(), &control.rpc(), &audit.rpc()},
-      &db, lifecycle);
+  return process.Serve({&sessions.rpc(), &tokens.rpc(), &users.rpc(), &tenants.rpc(),
+                        &control.rpc(), &audit.rpc(), &announcements.rpc(), &events.rpc()},
+                       &db, lifecycle);
 }
 
 }  // namespace gatehouse::auth

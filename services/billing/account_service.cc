@@ -8,6 +8,7 @@
 #include "services/billing/account.h"
 #include "services/billing/account_store.h"
 #include "services/billing/ledger_store.h"
+#include "services/billing/low_balance.h"
 #include "services/billing/messages.h"
 #include "services/billing/money_transaction.h"
 #include "services/billing/request_check.h"
@@ -61,12 +62,14 @@ absl::StatusOr<v1::AdjustBalanceResponse> AdjustOnce(pg::Tx& tx, const AdjustOrd
     response.ParseFromString(first->response);
     return response;
   }
+  const std::int64_t settled_before_nanos = account.settled_nanos;
   const LedgerEntry entry = PostAdjustment(tx, order.amount_nanos, order.reason, &account);
   *response.mutable_entry() = ToProto(entry);
   const KeptAnswer answer{.request_hash = order.request_hash,
                           .response = response.SerializeAsString()};
   // Taken by another tenant's adjustment at the same moment.
   if (!KeepAnswer(tx, kAdjustScope, order.key, answer)) return KeyReused();
+  GH_RETURN_IF_ERROR(TellLowBalance(tx, settled_before_nanos, account));
   return response;
 }
 

@@ -28,7 +28,7 @@ pg::testing::TestDatabase& Shared() {
 
 constexpr char kEmpty[] = R"(
 TRUNCATE billing.accounts, billing.ledger_entries, billing.ledger_chain, billing.idempotency_keys,
-  billing.holds, billing.captures, billing.outbox;
+  billing.holds, billing.captures, billing.outbox, billing.events;
 DELETE FROM billing.prices WHERE version > 1;
 DELETE FROM billing.price_books WHERE version > 1;
 ALTER TABLE billing.accounts DROP CONSTRAINT IF EXISTS accounts_test_check)";

@@ -9,6 +9,7 @@
 #include "services/billing/account_store.h"
 #include "services/billing/hold.h"
 #include "services/billing/hold_store.h"
+#include "services/billing/low_balance.h"
 #include "services/billing/messages.h"
 #include "services/billing/money_transaction.h"
 #include "services/billing/price_store.h"
@@ -68,6 +69,7 @@ absl::StatusOr<v1::CaptureResponse> CaptureOnce(pg::Tx& tx, const CaptureOrder& 
       return response;
     }
   }
+  const std::int64_t settled_before_nanos = locked.account.settled_nanos;
   GH_RETURN_IF_ERROR(locked.hold.Capture(quote.amount_nanos, order.final, &locked.account));
   StoredCapture capture;
   capture.number = order.number;
@@ -79,6 +81,7 @@ absl::StatusOr<v1::CaptureResponse> CaptureOnce(pg::Tx& tx, const CaptureOrder& 
   response.set_ledger_entry_id(capture.entry_id);
   capture.response = response.SerializeAsString();
   SaveCapture(tx, capture, &locked);
+  GH_RETURN_IF_ERROR(TellLowBalance(tx, settled_before_nanos, locked.account));
   return response;
 }
 

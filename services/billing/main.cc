@@ -1,5 +1,6 @@
 // The program `billing`: wiring only.
-#include "libs/pg/database.h"
+#include "libs/pg/feed_sweeper.h"
+#include "libs/service/event_service.h"
 #include "libs/service/process.h"
 #include "services/billing/account_service.h"
 #include "services/billing/hold_service.h"
@@ -26,6 +27,9 @@ int main(int argc, char** argv) {
     billing::HoldService holds(db);
     billing::HoldSweeper sweeper(db);
     billing::LedgerSealer sealer(db);
-    return process.Serve({&accounts.rpc(), &holds.rpc()}, &db);
+    pg::FeedHub feed(db, "billing");
+    pg::FeedSweeper feed_sweeper(db, "billing");
+    service::EventService events(db, feed, "billing");
+    return process.Serve({&accounts.rpc(), &holds.rpc(), &events.rpc()}, &db);
   });
 }

@@ -16,6 +16,7 @@ config::Setting RunnerSlotsSetting() {
 Background::Background(pg::Database& db, const JobTypes& types, BillingPort& billing,
                        Options options)
     : hub_(db, "jobs"),
+      feed_sweeper_(db, "jobs"),
       settler_(db, billing),
       relay_(db, "jobs",
              [this](const pg::OutboxMessage& message) { return settler_.Deliver(message); }),

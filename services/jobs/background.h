@@ -1,5 +1,5 @@
-// What works in the process beside its RPCs: runner, reaper, outbox relay, and
-// the feed that wakes them when another process commits. Only wiring.
+// What works in the process beside its RPCs: runner, reaper, outbox relay, the feed
+// that wakes them when another process commits, and its sweeper. Only wiring.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,7 @@
 #include "libs/config/settings.h"
 #include "libs/pg/database.h"
 #include "libs/pg/feed.h"
+#include "libs/pg/feed_sweeper.h"
 #include "libs/pg/outbox.h"
 #include "services/jobs/billing_port.h"
 #include "services/jobs/job_type.h"
@@ -40,8 +41,11 @@ class Background {
   // all of them also poll. Thread-safe, does not block.
   void Wake();
 
+  pg::FeedHub& hub() { return hub_; }
+
  private:
   pg::FeedHub hub_;
+  pg::FeedSweeper feed_sweeper_;
   Settler settler_;
   pg::OutboxRelay relay_;
   Runner runner_;

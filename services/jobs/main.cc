@@ -1,4 +1,5 @@
 // The program `jobs`: wiring only.
+#include "libs/service/event_service.h"
 #include "libs/service/process.h"
 #include "services/jobs/background.h"
 #include "services/jobs/builtin_types.h"
@@ -26,9 +27,10 @@ int main(int argc, char** argv) {
     jobs::RpcBilling billing(*client);
     jobs::Background background(worker_db, types, billing, {.runner = {.slots = slots}});
     jobs::JobService jobs(db, types, billing, process.clock(), [&] { background.Wake(); });
+    service::EventService events(db, background.hub(), "jobs");
     service::Lifecycle lifecycle;
     lifecycle.start = [&](std::vector<std::string>*) { return background.Start(); };
     lifecycle.drain = [&](std::chrono::milliseconds) { background.Stop(); };
-    return process.Serve({&jobs.rpc()}, &db, lifecycle);
+    return process.Serve({&jobs.rpc(), &events.rpc()}, &db, lifecycle);
   });
 }
