@@ -1,153 +1,132 @@
 #include "libs/config/settings.h"
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <set>
 #include <shared_mutex>
 
 #include "libs/config/environment.h"
+#include "libs/config/value.h"
 
 namespace gatehouse::config {
 namespace {
 
-constexpr std::size_t kStrongBytes = 32;
-constexpr std::size_t kStrongDistinct = 8;
-constexpr const char* kWeakWords[] = {"changeme", "change-me", "change_me", "secret",   "password",
-                                      "default",  "example",   "generate",  "insecure", "12345678"};
+constexpr char kRedacted[] = "[redacted]";
 
-using Values = std::map<std::string, std::string>;
-
-std::string ToLower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
-std::optional<std::int64_t> ParseInt(const std::string& text) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
-}
-
-std::optional<bool> ParseBool(const std::string& text) {
-  const std::string lower = ToLower(text);
-  for (const char* word : {"1", "true", "yes", "on"}) {
-    if (lower == word) return true;
-  }
-  for (const char* word : {"0", "false", "no", "off"}) {
-    if (lower == word) return false;
-  }
-  return std::nullopt;
-}
-
-std::string RangeText(const Setting& setting) {
-  if (setting.min == INT64_MIN && setting.max == INT64_MAX) return "a whole number";
-  if (setting.max == INT64_MAX) return "a whole number of at least " + std::to_string(setting.min);
-  if (setting.min == INT64_MIN) return "a whole number of at most " + std::to_string(setting.max);
-  return "a whole number from " + std::to_string(setting.min) + " to " +
-         std::to_string(setting.max);
-}
-
-bool HasKind(const Setting& setting, const std::string& value) {
-  switch (setting.kind) {
-    case Kind::kText:
-      return true;
-    case Kind::kInt: {
-      const std::optional<std::int64_t> number = ParseInt(value);
-      return number.has_value() && *number >= setting.min && *number <= setting.max;
-    }
-    case Kind::kBool:
-      return ParseBool(value).has_value();
-  }
-  return false;
-}
-
-// What is wrong with a value, as in "must be …"; "" when nothing.
-std::string Fault(const Setting& setting, const std::string& value) {
-  if (value.empty()) return setting.required ? "is required: " + setting.help : "";
-  if (!HasKind(setting, value)) {
-    const std::string wanted = setting.kind == Kind::kInt ? RangeText(setting) : "true or false";
-    return "must be " + wanted + (setting.secret ? "" : ", not \"" + value + "\"");
-  }
-  return setting.check ? setting.check(value) : "";
-}
-
-// Why a value would not do as a secret in production; "" when it is strong. The
-// value itself is never told.
-std::string Weakness(const std::string& value) {
-  if (value.empty()) return "is required when ENV=production";
-  if (value.size() < kStrongBytes) {
-    return "is too short for ENV=production: at least " + std::to_string(kStrongBytes) + " bytes";
-  }
-  const std::string lower = ToLower(value);
-  for (const char* word : kWeakWords) {
-    if (lower.find(word) != std::string::npos) {
-      return std::string("is too weak for ENV=production: it contains \"") + word + "\"";
-    }
-  }
-  if (std::set<char>(value.begin(), value.end()).size() < kStrongDistinct) {
-    return "is too weak for ENV=production: it repeats few characters";
-  }
-  return "";
-}
+struct Given {
+  std::string text;
+  std::string where;  // Of a sourced one.
+};
+using Values = std::map<std::string, Given>;
 
 // The name as problems tell it.
 std::string Shown(const Setting& setting) {
   return setting.secret ? setting.name + " (or " + setting.name + "_FILE)" : setting.name;
 }
 
-Values ReadValues(const std::vector<Setting>& declared, std::vector<std::string>* problems) {
-  std::string fallback_file;
-  for (const Setting& setting : declared) {
-    if (setting.name == "ENV_FILE") fallback_file = setting.fallback;
+std::string Redacted(const Setting& setting, const std::string& value) {
+  return setting.secret && !value.empty() ? kRedacted : value;
+}
+
+std::optional<std::string> FromEnvironment(const Environment& environment, const Setting& setting,
+                                           Problems* problems) {
+  std::vector<std::string> found;
+  std::optional<std::string> given = environment.Get(setting.name, setting.secret, &found);
+  if (!given && !setting.alias.empty()) {
+    given = environment.Get(setting.alias, setting.secret, &found);
   }
-  const Environment environment = Environment::Read(fallback_file, problems);
-  Values values;
-  std::set<std::string> faulty;
-  for (const Setting& setting : declared) {
-    const std::size_t before = problems->size();
-    std::optional<std::string> given = environment.Get(setting.name, setting.secret, problems);
-    if (!given && !setting.alias.empty()) {
-      given = environment.Get(setting.alias, setting.secret, problems);
-    }
-    const std::string& value = values[setting.name] = given.value_or(setting.fallback);
-    if (problems->size() == before) {
-      const std::string fault = Fault(setting, value);
-      if (!fault.empty()) problems->push_back(Shown(setting) + ' ' + fault);
-    }
-    if (problems->size() != before) faulty.insert(setting.name);
-  }
-  if (const auto env = values.find("ENV"); env != values.end() && env->second == "production") {
+  for (std::string& problem : found) problems->push_back({"", std::move(problem)});
+  return given;
+}
+
+// What the source's file says, by name; names that nobody declared are problems.
+std::map<std::string, Sourced> AskSource(const std::vector<Setting>& declared, const Source& source,
+                                         const Environment& environment, Problems* problems) {
+  std::map<std::string, Sourced> values;
+  if (!source) return values;
+  const auto text = [&](const std::string& name) -> std::string {
     for (const Setting& setting : declared) {
-      if (faulty.count(setting.name) > 0) continue;
-      const std::string& value = values[setting.name];
-      const bool checked =
-          setting.strong_in_production || (setting.required_in_production && value.empty());
-      const std::string weakness = checked ? Weakness(value) : "";
-      if (!weakness.empty()) problems->push_back(Shown(setting) + ' ' + weakness);
+      if (setting.name != name) continue;
+      Problems told_elsewhere;
+      return FromEnvironment(environment, setting, &told_elsewhere).value_or(setting.fallback);
     }
+    return "";
+  };
+  std::vector<std::string> names;
+  for (const Setting& setting : declared) {
+    names.push_back(setting.name);
+    if (!setting.alias.empty()) names.push_back(setting.alias);
+  }
+  for (Sourced& sourced : source(text, problems)) {
+    if (std::find(names.begin(), names.end(), sourced.name) == names.end()) {
+      problems->push_back(
+          {sourced.where, "unknown key " + sourced.name + DidYouMean(sourced.name, names)});
+      continue;
+    }
+    const auto [entry, added] = values.try_emplace(sourced.name, sourced);
+    if (added) continue;
+    problems->push_back(
+        {sourced.where, sourced.name + " is given twice, first at " + entry->second.where});
   }
   return values;
 }
 
-absl::StatusOr<Values> ReadAll(const std::vector<Setting>& declared) {
-  std::vector<std::string> problems;
-  Values values = ReadValues(declared, &problems);
-  if (problems.empty()) return values;
-  std::string message;
-  for (const std::string& problem : problems) {
-    message += (message.empty() ? "" : "\n") + problem;
+const Sourced* FindSourced(const std::map<std::string, Sourced>& sourced, const Setting& setting) {
+  for (const std::string& name : {setting.name, setting.alias}) {
+    const auto found = sourced.find(name);
+    if (found != sourced.end() && !found->second.value.empty()) return &found->second;
   }
-  return Error(absl::StatusCode::kInvalidArgument, "SETTINGS_INVALID", message);
+  return nullptr;
+}
+
+void CheckProduction(const std::vector<Setting>& declared, const Values& values,
+                     const std::set<std::string>& faulty, Problems* problems) {
+  const auto env = values.find("ENV");
+  if (env == values.end() || env->second.text != "production") return;
+  for (const Setting& setting : declared) {
+    if (faulty.count(setting.name) > 0) continue;
+    const auto& [text, where] = values.at(setting.name);
+    const bool checked =
+        setting.strong_in_production || (setting.required_in_production && text.empty());
+    const std::string weakness = checked ? Weakness(text) : "";
+    if (!weakness.empty()) problems->push_back({where, Shown(setting) + ' ' + weakness});
+  }
+}
+
+Values ReadValues(const std::vector<Setting>& declared, const Source& source, Problems* problems) {
+  std::string fallback_file;
+  for (const Setting& setting : declared) {
+    if (setting.name == "ENV_FILE") fallback_file = setting.fallback;
+  }
+  std::vector<std::string> unreadable;
+  const Environment environment = Environment::Read(fallback_file, &unreadable);
+  for (std::string& problem : unreadable) problems->push_back({"", std::move(problem)});
+  const auto sourced = AskSource(declared, source, environment, problems);
+  Values values;
+  std::set<std::string> faulty;
+  for (const Setting& setting : declared) {
+    const std::size_t before = problems->size();
+    Given& given = values[setting.name];
+    const std::optional<std::string> text = FromEnvironment(environment, setting, problems);
+    const Sourced* const in_file = text ? nullptr : FindSourced(sourced, setting);
+    if (in_file != nullptr) {
+      given = {in_file->value, in_file->where};
+    } else {
+      given = {text.value_or(setting.fallback), ""};
+    }
+    if (problems->size() == before) {
+      const std::string fault = Fault(setting, given.text);
+      if (!fault.empty()) problems->push_back({given.where, Shown(setting) + ' ' + fault});
+    }
+    if (problems->size() != before) faulty.insert(setting.name);
+  }
+  CheckProduction(declared, values, faulty, problems);
+  return values;
 }
 
 [[noreturn]] void AbortUndeclared(const std::string& name) {
@@ -173,35 +152,81 @@ std::string Pad(const std::string& text, std::size_t width) {
 }  // namespace
 
 struct Settings::State {
-  std::vector<Setting> declared;
+  State(const std::vector<Setting>& settings, Source from, const Values& values)
+      : declared(settings), source(std::move(from)) {
+    for (const auto& [name, given] : values) {
+      current[name] = &texts.emplace_back(given.text);
+      where[name] = given.where;
+    }
+  }
+
+  const std::vector<Setting> declared;
+  const Source source;
   mutable std::shared_mutex mutex;
   // Every value there ever was, so that references stay valid; few are reloadable.
   std::deque<std::string> texts;                      // guarded by mutex
   std::map<std::string, const std::string*> current;  // guarded by mutex
+  std::map<std::string, std::string> where;           // guarded by mutex
+  // Of what Again gave: what a restart would make of others. Set before it is shared.
+  std::map<std::string, std::string> pending;
 };
 
-absl::StatusOr<Settings> Settings::Load(const std::vector<Setting>& declared) {
-  GH_ASSIGN_OR_RETURN(const Values values, ReadAll(declared));
-  auto state = std::make_shared<State>();
-  state->declared = declared;
-  for (const auto& [name, value] : values) {
-    state->current[name] = &state->texts.emplace_back(value);
-  }
-  return Settings(std::move(state));
+absl::StatusOr<Settings> Settings::Load(const std::vector<Setting>& declared, Source source) {
+  Problems problems;
+  const Values values = ReadValues(declared, source, &problems);
+  if (!problems.empty()) return StatusOf(problems, "SETTINGS_INVALID");
+  return Settings(std::make_shared<State>(declared, std::move(source), values));
 }
 
-absl::StatusOr<std::vector<std::string>> Settings::Reload() {
-  GH_ASSIGN_OR_RETURN(const Values values, ReadAll(state_->declared));
-  std::vector<std::string> changed;
+std::optional<Settings> Settings::Again(Problems* problems) const {
+  std::optional<Settings> next = With(state_->source, problems);
+  if (!next) return next;
+  State& fresh = *next->state_;
+  const std::shared_lock lock(state_->mutex);
+  for (const Setting& setting : state_->declared) {
+    const std::string*& value = fresh.current.at(setting.name);
+    const std::string& before = *state_->current.at(setting.name);
+    if (setting.reloadable || *value == before) continue;
+    fresh.pending[setting.name] = *value;
+    fresh.where[setting.name] = state_->where.at(setting.name);
+    value = &fresh.texts.emplace_back(before);
+  }
+  return next;
+}
+
+std::optional<Settings> Settings::With(Source source, Problems* problems) const {
+  Problems found;
+  const Values values = ReadValues(state_->declared, source, &found);
+  if (found.empty()) {
+    return Settings(std::make_shared<State>(state_->declared, std::move(source), values));
+  }
+  std::ranges::move(found, std::back_inserter(*problems));
+  return std::nullopt;
+}
+
+std::vector<Change> Settings::Take(const Settings& next) {
+  std::vector<Change> changes;
+  const State& fresh = *next.state_;
   const std::unique_lock lock(state_->mutex);
   for (const Setting& setting : state_->declared) {
-    const std::string*& current = state_->current[setting.name];
-    const std::string& value = values.at(setting.name);
-    if (!setting.reloadable || *current == value) continue;
-    current = &state_->texts.emplace_back(value);
-    changed.push_back(setting.name);
+    const std::string*& current = state_->current.at(setting.name);
+    const auto pending = fresh.pending.find(setting.name);
+    const bool waits = pending != fresh.pending.end();
+    const std::string& value = waits ? pending->second : *fresh.current.at(setting.name);
+    if (setting.reloadable) state_->where[setting.name] = fresh.where.at(setting.name);
+    if (*current == value) continue;
+    changes.push_back(
+        {setting.name, Redacted(setting, *current), Redacted(setting, value), !waits});
+    if (!waits) current = &state_->texts.emplace_back(value);
   }
-  return changed;
+  return changes;
+}
+
+absl::StatusOr<std::vector<Change>> Settings::Reload() {
+  Problems problems;
+  const std::optional<Settings> next = Again(&problems);
+  if (!next) return StatusOf(problems, "SETTINGS_INVALID");
+  return Take(*next);
 }
 
 const std::string& Settings::Find(const std::string& name, Kind kind) const {
@@ -221,6 +246,26 @@ std::int64_t Settings::Int(const std::string& name) const {
 
 bool Settings::Bool(const std::string& name) const {
   return ParseBool(Find(name, Kind::kBool)).value_or(false);
+}
+
+std::chrono::milliseconds Settings::Seconds(const std::string& name) const {
+  return ParseSeconds(Find(name, Kind::kSeconds)).value_or(std::chrono::milliseconds(0));
+}
+
+std::vector<Entry> Settings::Entries() const {
+  std::vector<Entry> entries;
+  const std::shared_lock lock(state_->mutex);
+  for (const Setting& setting : state_->declared) {
+    entries.push_back({setting.name, Redacted(setting, *state_->current.at(setting.name)),
+                       setting.kind, setting.reloadable, state_->where.at(setting.name)});
+  }
+  return entries;
+}
+
+std::string Settings::Where(const std::string& name) const {
+  const std::shared_lock lock(state_->mutex);
+  const auto found = state_->where.find(name);
+  return found == state_->where.end() ? "" : found->second;
 }
 
 std::string Settings::Help(const std::vector<Setting>& declared) {

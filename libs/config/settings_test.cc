@@ -97,9 +97,9 @@ TEST_F(SettingsTest, TheDefaultEnvFileMayBeAbsentButANamedOneMayNot) {
   EXPECT_EQ(Settings::Load(declared)->Int("POOL_MAX"), 11);
 
   Set("ENV_FILE", directory() + "/another");
-  EXPECT_THAT(Problems(declared), AllOf(HasSubstr("ENV_FILE"), HasSubstr("/another")));
+  EXPECT_THAT(ProblemsOf(declared), AllOf(HasSubstr("ENV_FILE"), HasSubstr("/another")));
   Set("ENV_FILE", directory());
-  EXPECT_THAT(Problems(declared), HasSubstr("directory"));
+  EXPECT_THAT(ProblemsOf(declared), HasSubstr("directory"));
 }
 
 TEST_F(SettingsTest, EveryProblemIsReportedAtOnceWithoutSecrets) {
@@ -130,11 +130,11 @@ TEST_F(SettingsTest, NumbersAreWholeAndWithinTheirBounds) {
   for (const char* value :
        {"0", "65", "-1", "8.0", "8 connections", "0x8", "99999999999999999999", "+8"}) {
     Set("POOL_MAX", value);
-    EXPECT_THAT(Problems(kPlain), HasSubstr("POOL_MAX must be")) << value;
+    EXPECT_THAT(ProblemsOf(kPlain), HasSubstr("POOL_MAX must be")) << value;
   }
   for (const char* value : {"1", "64", "08"}) {
     Set("POOL_MAX", value);
-    EXPECT_EQ(Problems(kPlain), "") << value;
+    EXPECT_EQ(ProblemsOf(kPlain), "") << value;
   }
 }
 
@@ -154,47 +154,47 @@ TEST_F(SettingsTest, ACheckOfItsOwnIsAskedForValuesThatAreThere) {
       {.name = "COLOUR", .help = "A colour.", .check = [](const std::string& value) {
          return value == "red" ? "" : "must be red";
        }}};
-  EXPECT_EQ(Problems(declared), "");
+  EXPECT_EQ(ProblemsOf(declared), "");
   Set("COLOUR", "blue");
-  EXPECT_EQ(Problems(declared), "COLOUR must be red");
+  EXPECT_EQ(ProblemsOf(declared), "COLOUR must be red");
   Set("COLOUR", "red");
-  EXPECT_EQ(Problems(declared), "");
+  EXPECT_EQ(ProblemsOf(declared), "");
 }
 
 TEST_F(SettingsTest, ProductionRefusesWeakSecrets) {
   Set("ENV", "production");
-  EXPECT_THAT(Problems(kWithEnv), HasSubstr("is required when ENV=production"));
+  EXPECT_THAT(ProblemsOf(kWithEnv), HasSubstr("is required when ENV=production"));
   for (const char* weak :
        {"tiny", "changeme-changeme-changeme-changeme", "my-SECRET-key-that-is-long-enough-for-it",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "abababababababababababababababababab"}) {
     Set("SECRET_KEY", weak);
-    const std::string problems = Problems(kWithEnv);
+    const std::string problems = ProblemsOf(kWithEnv);
     EXPECT_THAT(problems, HasSubstr("SECRET_KEY (or SECRET_KEY_FILE) is too")) << weak;
     EXPECT_THAT(problems, Not(HasSubstr(weak)));
   }
   Set("SECRET_KEY", kStrong);
-  EXPECT_EQ(Problems(kWithEnv), "");
+  EXPECT_EQ(ProblemsOf(kWithEnv), "");
 }
 
 TEST_F(SettingsTest, ProductionMayAlsoBeSaidInTheEnvFile) {
   Set("ENV_FILE", Write("env", "ENV=production\nSECRET_KEY=weak\n"));
-  EXPECT_THAT(Problems(kWithEnv), HasSubstr("too short"));
+  EXPECT_THAT(ProblemsOf(kWithEnv), HasSubstr("too short"));
 }
 
 TEST_F(SettingsTest, WhatProductionNeedsMayBeAbsentElsewhereAndHaveAnotherName) {
   const std::vector<Setting> declared = {
       {.name = "ENV", .help = "Where.", .fallback = "development"},
       {.name = "HOSTS", .help = "Names.", .alias = "OTHER_HOSTS", .required_in_production = true}};
-  EXPECT_EQ(Problems(declared), "");
+  EXPECT_EQ(ProblemsOf(declared), "");
   Set("ENV", "production");
-  EXPECT_EQ(Problems(declared), "HOSTS is required when ENV=production");
+  EXPECT_EQ(ProblemsOf(declared), "HOSTS is required when ENV=production");
   Set("OTHER_HOSTS", "a");
-  EXPECT_EQ(Problems(declared), "");
+  EXPECT_EQ(ProblemsOf(declared), "");
 }
 
 TEST_F(SettingsTest, DevelopmentTakesAnySecret) {
   Set("SECRET_KEY", "short");
-  EXPECT_EQ(Problems(kWithEnv), "");
+  EXPECT_EQ(ProblemsOf(kWithEnv), "");
 }
 
 TEST_F(SettingsTest, HelpListsNameDefaultMarksAndMeaning) {

@@ -42,7 +42,7 @@ class SettingsTest : public ::testing::Test {
 };
 
 // The message of a failed Load; "" when it succeeds.
-inline std::string Problems(const std::vector<Setting>& declared) {
+inline std::string ProblemsOf(const std::vector<Setting>& declared) {
   return std::string(Settings::Load(declared).status().message());
 }
 

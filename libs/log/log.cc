@@ -14,6 +14,7 @@
 
 #include "libs/base/time_text.h"
 #include "libs/base/utf8.h"
+#include "libs/log/output.h"
 
 namespace gatehouse::log {
 namespace {
@@ -24,6 +25,7 @@ constexpr const char* kSecretNames[] = {"password",      "secret", "token", "pas
                                         "authorization", "cookie", "dsn"};
 
 std::atomic<Level> least_level{Level::kInfo};
+std::atomic<Format> line_format{Format::kJson};
 
 // Written by Init only, before any thread that logs.
 std::string& ServiceName() {
@@ -36,6 +38,12 @@ thread_local Context current;
 std::string ToLower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+std::string ToUpper(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return text;
 }
 
@@ -100,7 +108,23 @@ void AppendText(std::string* line, const std::string& name, const std::string& t
   AppendString(line, text);
 }
 
-void AppendField(std::string* line, const std::string& name, const Value& value) {
+// " key=value"; a value that could be mistaken for more than one is quoted.
+void AppendPlain(std::string* line, const std::string& name, const std::string& text) {
+  *line += ' ' + name + '=';
+  const bool is_word = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
+  });
+  if (is_word) {
+    *line += text;
+  } else {
+    AppendString(line, text);
+  }
+}
+
+void AppendField(std::string* line, Format format, const std::string& name, const Value& value) {
+  if (format == Format::kPlain) {
+    return AppendPlain(line, name, IsSecret(name) ? "[redacted]" : value.text());
+  }
   AppendName(line, IsOwn(name) ? name + '_' : name);
   if (IsSecret(name)) {
     *line += "\"[redacted]\"";
@@ -154,28 +178,67 @@ void SetLevel(Level level) { least_level.store(level, std::memory_order_relaxed)
 
 bool Enabled(Level level) { return level >= least_level.load(std::memory_order_relaxed); }
 
+Format ParseFormat(const std::string& text) {
+  return ToLower(text) == "plain" ? Format::kPlain : Format::kJson;
+}
+
+void SetFormat(Format format) { line_format.store(format, std::memory_order_relaxed); }
+
+namespace {
+
+std::string LineStart(Format format, Level level, const std::string& message) {
+  const std::string time = FormatTime(std::chrono::system_clock::now());
+  const char* const name = kLevelNames[static_cast<std::size_t>(level)];
+  std::string line;
+  line.reserve(256);
+  if (format == Format::kPlain) {
+    line += time + ' ' + ToUpper(name) + ' ' + ServiceName() + ' ';
+    // As in JSON, so that no message can make a line of its own.
+    AppendString(&line, message);
+    const std::size_t quote = line.size() - 1;
+    line.erase(quote, 1);
+    line.erase(line.find('"'), 1);
+    return line;
+  }
+  line += '{';
+  AppendText(&line, "time", time);
+  AppendText(&line, "level", name);
+  AppendText(&line, "service", ServiceName());
+  AppendText(&line, "message", message);
+  return line;
+}
+
+}  // namespace
+
 void Write(Level level, const std::string& message, Fields fields) {
   if (!Enabled(level)) return;
   const auto has = [&](const std::string& name) {
     return std::any_of(fields.begin(), fields.end(),
                        [&](const auto& field) { return field.first == name; });
   };
-  std::string line = "{";
-  line.reserve(256);
-  AppendText(&line, "time", FormatTime(std::chrono::system_clock::now()));
-  AppendText(&line, "level", kLevelNames[static_cast<std::size_t>(level)]);
-  AppendText(&line, "service", ServiceName());
-  AppendText(&line, "message", message);
-  if (!current.request_id.empty() && !has("request_id")) {
-    AppendText(&line, "request_id", current.request_id);
+  const Format format = line_format.load(std::memory_order_relaxed);
+  std::string line = LineStart(format, level, message);
+  for (const auto& [name, id] :
+       {std::pair("request_id", &current.request_id), std::pair("trace_id", &current.trace_id)}) {
+    if (!id->empty() && !has(name)) AppendField(&line, format, name, Value(*id));
   }
-  if (!current.trace_id.empty() && !has("trace_id")) {
-    AppendText(&line, "trace_id", current.trace_id);
-  }
-  for (const auto& [name, value] : fields) AppendField(&line, name, value);
-  line += "}\n";
+  for (const auto& [name, value] : fields) AppendField(&line, format, name, value);
+  if (format == Format::kJson) line += '}';
+  line += '\n';
   WriteLine(line);
 }
+
+namespace internal {
+
+const std::string& Service() { return ServiceName(); }
+Format CurrentFormat() { return line_format.load(std::memory_order_relaxed); }
+void AppendQuoted(std::string* line, const std::string& text) { AppendString(line, text); }
+void AppendPlainField(std::string* line, const std::string& name, const std::string& text) {
+  AppendPlain(line, name, text);
+}
+void WriteWhole(const std::string& line) { WriteLine(line); }
+
+}  // namespace internal
 
 Scope::Scope(Context context) : previous_(std::exchange(current, std::move(context))) {}
 

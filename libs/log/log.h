@@ -1,5 +1,5 @@
-// One JSON line per event on standard error: time, level, service, message, the
-// ids of the request in hand, and fields. Thread-safe; a line is one write(2).
+// One line per event on standard error, JSON or plain: time, level, service, message,
+// the ids of the request in hand, and fields. Thread-safe; a line is one write(2).
 // Callers never log secrets; fields named like one are redacted all the same. Not
 // for the output of a command.
 #pragma once
@@ -44,6 +44,12 @@ void Init(const std::string& service, Level level);
 Level ParseLevel(const std::string& text);
 void SetLevel(Level level);
 bool Enabled(Level level);
+
+// kPlain: 2026-01-31T12:00:00.000Z INFO gateway message key=value key="some value".
+enum class Format { kJson, kPlain };
+// "json" or "plain", any case; kJson otherwise.
+Format ParseFormat(const std::string& text);
+void SetFormat(Format format);
 
 void Write(Level level, const std::string& message, Fields fields);
 inline void Debug(const std::string& m, Fields f = {}) { Write(Level::kDebug, m, f); }

@@ -183,6 +183,48 @@ TEST_F(LogTest, AScopeBelongsToItsThread) {
 }
 
 // Lines parses each line; one that is torn by another would fail there.
+// What `body` writes as plain lines, without the time in front.
+template <typename Body>
+std::string Plain(Body body) {
+  SetFormat(Format::kPlain);
+  ::testing::internal::CaptureStderr();
+  body();
+  SetFormat(Format::kJson);
+  const std::string text = ::testing::internal::GetCapturedStderr();
+  return text.substr(text.find(' ') + 1);
+}
+
+TEST_F(LogTest, APlainLineIsForPeople) {
+  EXPECT_EQ(Plain([] {
+              Warning("disk is full", {{"path", "/var/lib"}, {"percent", 99}});
+            }),
+            "WARNING billing disk is full path=/var/lib percent=99\n");
+  EXPECT_EQ(Plain([] {
+              const Scope scope({"r-1", ""});
+              Info("said", {{"text", "a \"b\" c"}, {"empty", ""}, {"pair", "a=b"}});
+            }),
+            "INFO billing said request_id=r-1 text=\"a \\\"b\\\" c\" empty=\"\" "
+            "pair=\"a=b\"\n");
+}
+
+TEST_F(LogTest, APlainLineCannotBeForgedAndTellsNoSecret) {
+  EXPECT_EQ(Plain([] {
+              Info("a\nINFO billing b", {{"text", "c\nd"}});
+            }),
+            "INFO billing a\\nINFO billing b text=\"c\\nd\"\n");
+  EXPECT_EQ(Plain([] {
+              Info("login", {{"password", "hunter2"}});
+            }),
+            "INFO billing login password=[redacted]\n");
+}
+
+TEST_F(LogTest, TheFormatChangesWithTheNextLine) {
+  EXPECT_EQ(ParseFormat("PLAIN"), Format::kPlain);
+  EXPECT_EQ(ParseFormat("json"), Format::kJson);
+  EXPECT_EQ(Plain([] { Info("one"); }), "INFO billing one\n");
+  EXPECT_EQ(Text(Line([] { Info("two"); }), "message"), "two");
+}
+
 TEST_F(LogTest, RacingThreadsDoNotTearLines) {
   constexpr int kThreads = 8;
   constexpr int kEach = 200;

@@ -1,10 +1,12 @@
 #include "libs/metrics/metrics.h"
 
 #include <netdb.h>
+#include <prometheus/collectable.h>
 #include <prometheus/counter.h>
 #include <prometheus/exposer.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
+#include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 #include <sys/socket.h>
 
@@ -25,9 +27,27 @@ constexpr std::size_t kThreads = 2;
 
 using Key = std::pair<std::string, Labels>;
 
+std::atomic<bool> is_enabled{true};
+
+bool IsEnabled() { return is_enabled.load(std::memory_order_relaxed); }
+
+// What a scrape gets: nothing while metrics are off.
+class Gate final : public prometheus::Collectable {
+ public:
+  explicit Gate(std::shared_ptr<prometheus::Registry> registry) : registry_(std::move(registry)) {}
+  std::vector<prometheus::MetricFamily> Collect() const override {
+    return IsEnabled() ? registry_->Collect() : std::vector<prometheus::MetricFamily>();
+  }
+
+ private:
+  const std::shared_ptr<prometheus::Registry> registry_;
+};
+
 // Lives as long as the process: handles are used until the last thread ends.
 struct Registry {
   std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
+  // The listener holds it weakly.
+  std::shared_ptr<Gate> gate = std::make_shared<Gate>(registry);
   std::mutex mutex;
   std::map<Key, Counter> counters;      // guarded by mutex
   std::map<Key, Gauge> gauges;          // guarded by mutex
@@ -66,13 +86,17 @@ void Knock(std::string host, int port) {
 
 }  // namespace
 
-void Counter::Increment(double by) { static_cast<prometheus::Counter*>(counter_)->Increment(by); }
+void SetEnabled(bool enabled) { is_enabled.store(enabled, std::memory_order_relaxed); }
+
+void Counter::Increment(double by) {
+  if (IsEnabled()) static_cast<prometheus::Counter*>(counter_)->Increment(by);
+}
 
 void Gauge::Set(double value) { static_cast<prometheus::Gauge*>(gauge_)->Set(value); }
 void Gauge::Add(double by) { static_cast<prometheus::Gauge*>(gauge_)->Increment(by); }
 
 void Histogram::Observe(double value) {
-  static_cast<prometheus::Histogram*>(histogram_)->Observe(value);
+  if (IsEnabled()) static_cast<prometheus::Histogram*>(histogram_)->Observe(value);
 }
 
 Counter& GetCounter(const std::string& name, const std::string& help, const Labels& labels) {
@@ -107,6 +131,28 @@ Histogram& GetHistogram(const std::string& name, const std::string& help, const 
     entry->second.histogram_ = &family.Add(labels, bounds.empty() ? LatencyBounds() : bounds);
   }
   return entry->second;
+}
+
+std::vector<Sample> Samples(const std::string& name) {
+  std::vector<Sample> samples;
+  for (const prometheus::MetricFamily& family : Shared().registry->Collect()) {
+    if (family.name != name) continue;
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      Sample& sample = samples.emplace_back();
+      for (const auto& label : metric.label) sample.labels[label.name] = label.value;
+      switch (family.type) {
+        case prometheus::MetricType::Counter:
+          sample.value = metric.counter.value;
+          break;
+        case prometheus::MetricType::Gauge:
+          sample.value = metric.gauge.value;
+          break;
+        default:
+          sample.value = static_cast<double>(metric.histogram.sample_count);
+      }
+    }
+  }
+  return samples;
 }
 
 struct Exposer::Impl {
@@ -151,7 +197,7 @@ absl::StatusOr<std::unique_ptr<Exposer>> Exposer::Start(const std::string& addre
     return Error(absl::StatusCode::kInternal, "METRICS_ADDRESS_UNAVAILABLE",
                  "the metrics listener at " + address + " has no port");
   }
-  impl->exposer->RegisterCollectable(Shared().registry);
+  impl->exposer->RegisterCollectable(Shared().gate);
   std::unique_ptr<Exposer> exposer(new Exposer());
   impl->port = ports.front();
   exposer->impl_ = std::move(impl);

@@ -54,6 +54,19 @@ Gauge& GetGauge(const std::string& name, const std::string& help, const Labels& 
 Histogram& GetHistogram(const std::string& name, const std::string& help, const Labels& labels = {},
                         const std::vector<double>& bounds = {});
 
+// Off: histograms and counters stand still, and GET /metrics has none of the above.
+// Gauges go on, so that they are right afterwards. On at start; thread-safe.
+void SetEnabled(bool enabled);
+
+// What one series of a metric says now; of a histogram, how much it has observed.
+struct Sample {
+  Labels labels;
+  double value = 0;
+};
+
+// Every series of the metric `name`. Walks over all metrics: not for each request.
+std::vector<Sample> Samples(const std::string& name);
+
 // Serves GET /metrics until destroyed.
 class Exposer {
  public:

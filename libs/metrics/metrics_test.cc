@@ -83,6 +83,22 @@ TEST(MetricsTest, ServesWhatWasCounted) {
   EXPECT_THAT(answer, HasSubstr("test_size_bytes_bucket{le=\"20\"} 1\n"));
 }
 
+TEST(MetricsTest, TellsEverySeriesOfAName) {
+  GetCounter("test_told_total", "Calls.", {{"code", "OK"}}).Increment(3);
+  GetCounter("test_told_total", "Calls.", {{"code", "NOT_FOUND"}}).Increment();
+  GetGauge("test_told", "Now.").Set(-2);
+  GetHistogram("test_told_seconds", "Time.").Observe(7);
+  std::map<std::string, double> by_code;
+  for (const Sample& sample : Samples("test_told_total")) {
+    by_code[sample.labels.at("code")] = sample.value;
+  }
+  EXPECT_EQ(by_code, (std::map<std::string, double>{{"NOT_FOUND", 1}, {"OK", 3}}));
+  ASSERT_EQ(Samples("test_told").size(), 1u);
+  EXPECT_EQ(Samples("test_told").at(0).value, -2);
+  EXPECT_EQ(Samples("test_told_seconds").at(0).value, 1);
+  EXPECT_TRUE(Samples("test_nothing").empty());
+}
+
 TEST(MetricsTest, ServesOnlyItsPath) {
   const auto exposer = StartAnywhere();
   EXPECT_THAT(Get(PortOf(*exposer), "/"),
@@ -133,6 +149,23 @@ TEST(MetricsTest, RacingThreadsLoseNoIncrement) {
   const std::string answer = Get(PortOf(*exposer), "/metrics");
   EXPECT_THAT(answer, HasSubstr("test_raced_total 40000\n"));
   EXPECT_THAT(answer, HasSubstr("test_made_total{i=\"99\",t=\"x\"} 4\n"));
+}
+
+TEST(MetricsTest, NothingIsShownOrCountedWhileTheyAreOff) {
+  Counter& counter = GetCounter("test_off_total", "Calls.");
+  Gauge& gauge = GetGauge("test_off", "Now.");
+  counter.Increment();
+  const auto exposer = StartAnywhere();
+  SetEnabled(false);
+  counter.Increment();
+  gauge.Set(3);
+  const std::string off = Get(PortOf(*exposer), "/metrics");
+  SetEnabled(true);
+  EXPECT_THAT(off, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(off, Not(HasSubstr("test_off")));
+  const std::string on = Get(PortOf(*exposer), "/metrics");
+  EXPECT_THAT(on, HasSubstr("\ntest_off_total 1\n"));
+  EXPECT_THAT(on, HasSubstr("\ntest_off 3\n")) << "gauges are right afterwards";
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -20,7 +21,10 @@ namespace gatehouse::token {
 template <typename Value>
 class Cache {
  public:
-  explicit Cache(std::size_t entries_max) : shard_max_(entries_max / kShards + 1) {}
+  explicit Cache(std::size_t entries_max) { SetMax(entries_max); }
+
+  // Another bound from now on; a shard that has more is emptied by the next Put.
+  void SetMax(std::size_t entries_max) { shard_max_ = entries_max / kShards + 1; }
 
   // The value, or nullptr when absent or past its end at `now`.
   std::shared_ptr<const Value> Get(const std::string& digest, Time now) const {
@@ -35,7 +39,7 @@ class Cache {
     Shard& shard = ShardOf(digest);
     std::unique_lock lock(shard.mutex);
     // A full shard is emptied: cheap, rare, and only costs look-ups.
-    if (shard.entries.size() >= shard_max_) shard.entries.clear();
+    if (shard.entries.size() >= shard_max_.load(std::memory_order_relaxed)) shard.entries.clear();
     shard.entries[digest] = {std::move(value), end};
   }
 
@@ -69,7 +73,7 @@ class Cache {
     return const_cast<Shard&>(std::as_const(*this).ShardOf(digest));
   }
 
-  const std::size_t shard_max_;
+  std::atomic<std::size_t> shard_max_;
   std::array<Shard, kShards> shards_;
 };
 

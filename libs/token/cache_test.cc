@@ -53,6 +53,21 @@ TEST(CacheTest, StaysBoundedUnderAFlood) {
   EXPECT_LE(kept, kMax + 16) << "one more per shard";
 }
 
+TEST(CacheTest, AnotherBoundCountsFromTheNextPut) {
+  Cache<int> cache(16 * 100);
+  // All in one shard.
+  for (int i = 0; i < 50; ++i)
+    cache.Put("a" + std::to_string(i), std::make_shared<int>(i), kNow + std::chrono::hours(1));
+  cache.SetMax(16 * 10);
+  cache.Put("a-last", std::make_shared<int>(1), kNow + std::chrono::hours(1));
+  EXPECT_EQ(cache.Get("a0", kNow), nullptr);
+  EXPECT_NE(cache.Get("a-last", kNow), nullptr);
+  cache.SetMax(16 * 100);
+  for (int i = 0; i < 50; ++i)
+    cache.Put("a" + std::to_string(i), std::make_shared<int>(i), kNow + std::chrono::hours(1));
+  EXPECT_NE(cache.Get("a0", kNow), nullptr);
+}
+
 TEST(CacheTest, AnEmptyDigestIsAKeyLikeAnother) {
   Cache<int> cache(10);
   cache.Put("", std::make_shared<const int>(1), kNow + std::chrono::hours(1));

@@ -17,10 +17,24 @@ bool IsLowerHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'
 
 bool IsAllZero(const std::string& id) { return id.find_first_not_of('0') == std::string::npos; }
 
+// Random bytes of this thread, asked of the system in bulk and used once: ids are made
+// for every request.
+std::string NextRandom(std::size_t count) {
+  constexpr std::size_t kBulk = 4096;
+  thread_local std::string bytes;
+  thread_local std::size_t used = 0;
+  if (bytes.size() - used < count) {
+    bytes = RandomBytes(kBulk);
+    used = 0;
+  }
+  used += count;
+  return bytes.substr(used - count, count);
+}
+
 // An id of all zeros is invalid; it never comes, and costs nothing to exclude.
 std::string RandomId(std::size_t bytes) {
   while (true) {
-    std::string id = HexEncode(RandomBytes(bytes));
+    std::string id = HexEncode(NextRandom(bytes));
     if (!IsAllZero(id)) return id;
   }
 }
