@@ -1,70 +1,63 @@
 #include "services/gateway/address_limiter.h"
 
 #include <algorithm>
-#include <functional>
+#include <utility>
 
 #include "services/gateway/client_address.h"
 
 namespace gatehouse::gateway {
+namespace {
 
-using std::chrono::nanoseconds;
+using std::chrono::seconds;
 
-AddressLimiter::AddressLimiter(int requests, std::chrono::seconds window)
-    : requests_(requests),
-      window_(window),
-      cost_(nanoseconds(window) / std::max(requests, 1)),
-      refused_(metrics::GetCounter("gatehouse_gateway_address_limited_total",
-                                   "Requests refused by the limit per client address.")) {}
+std::uint64_t Packed(int requests, seconds window) {
+  const auto length = static_cast<std::uint64_t>(std::max<seconds::rep>(window.count(), 1));
+  return (static_cast<std::uint64_t>(std::max(requests, 0)) << 32) | (length & 0xffffffff);
+}
 
-LimitVerdict AddressLimiter::Take(const std::string& client_address, SteadyTime now) {
-  return Judge(client_address, now, /*takes=*/true);
+}  // namespace
+
+AddressLimiter::AddressLimiter(int requests, seconds window, LeaseKeeper* leases,
+                               std::string shared_name)
+    : shared_name_(std::move(shared_name)),
+      limit_(Packed(requests, window)),
+      buckets_(leases, metrics::GetCounter("gatehouse_gateway_address_limited_total",
+                                           "Requests refused by the limit per client address.")) {}
+
+void AddressLimiter::Configure(int requests, seconds window) {
+  const std::uint64_t next = Packed(requests, window);
+  // Read first: this may be called for every request.
+  if (limit_.load(std::memory_order_relaxed) == next) return;
+  if (limit_.exchange(next) != next) buckets_.Clear();
+}
+
+BucketRate AddressLimiter::Rate() const {
+  const std::uint64_t limit = limit_.load(std::memory_order_relaxed);
+  const int requests = static_cast<int>(limit >> 32);
+  return {.requests = requests, .window = seconds(limit & 0xffffffff), .burst = requests};
+}
+
+// With the limit in it: what one gateway counts under an old one is not taken for what
+// another counts under the new one.
+std::string AddressLimiter::KeyOf(const std::string& client_address, const BucketRate& rate) const {
+  std::string network = NetworkOf(client_address);
+  if (shared_name_.empty()) return network;
+  const auto window = std::chrono::duration_cast<seconds>(rate.window).count();
+  return shared_name_ + "/" + std::to_string(rate.requests) + "/" + std::to_string(window) + "/" +
+         network;
+}
+
+LimitVerdict AddressLimiter::Take(const std::string& client_address, SteadyTime now,
+                                  const LaterVerdict& later) {
+  const BucketRate rate = Rate();
+  if (rate.requests == 0) return {};
+  return buckets_.Take(KeyOf(client_address, rate), rate, now, later);
 }
 
 LimitVerdict AddressLimiter::Peek(const std::string& client_address, SteadyTime now) {
-  return Judge(client_address, now, /*takes=*/false);
-}
-
-LimitVerdict AddressLimiter::Judge(const std::string& client_address, SteadyTime now, bool takes) {
-  if (requests_ == 0) return {};
-  const std::string network = NetworkOf(client_address);
-  Shard& shard = shards_[std::hash<std::string>()(network) % kShards];
-  const nanoseconds capacity = cost_ * requests_;
-  LimitVerdict verdict{.limit = requests_, .window = window_};
-  nanoseconds used;  // Of the capacity, this request included.
-  {
-    std::lock_guard lock(shard.mutex);
-    if (shard.full_at.size() >= shard.prune_at) Prune(shard, now);
-    SteadyTime& full_at = shard.full_at[network];
-    used = std::max<nanoseconds>(full_at - now, nanoseconds(0)) + cost_;
-    verdict.is_allowed = used <= capacity;
-    if (verdict.is_allowed && takes) full_at = now + used;
-  }
-  if (!verdict.is_allowed) {
-    refused_.Increment();
-    verdict.retry_after = used - capacity;
-    used -= cost_;
-  }
-  verdict.reset = used;
-  verdict.remaining = static_cast<int>((capacity - used) / cost_);
-  return verdict;
-}
-
-// Without its bucket an address starts with a full one: what is dropped here
-// before its time forgives, and needs as many networks as there are buckets.
-void AddressLimiter::Prune(Shard& shard, SteadyTime now) {
-  constexpr std::size_t kMax = kBucketsMax / kShards;
-  std::erase_if(shard.full_at, [now](const auto& bucket) { return bucket.second <= now; });
-  if (shard.full_at.size() >= kMax) shard.full_at.clear();
-  shard.prune_at = std::clamp<std::size_t>(shard.full_at.size() * 2, 1024, kMax);
-}
-
-std::size_t AddressLimiter::size() {
-  std::size_t count = 0;
-  for (Shard& shard : shards_) {
-    std::lock_guard lock(shard.mutex);
-    count += shard.full_at.size();
-  }
-  return count;
+  const BucketRate rate = Rate();
+  if (rate.requests == 0) return {};
+  return buckets_.Peek(KeyOf(client_address, rate), rate, now);
 }
 
 }  // namespace gatehouse::gateway

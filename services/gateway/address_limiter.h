@@ -1,64 +1,53 @@
-// Counts what takes a password, passkey or mailed code per client address: a token
-// bucket for each /32 of IPv4 and /64 of IPv6, in this process. Not the limit per
-// user, and not the delay per account (auth's).
+// Counts requests per client address: a token bucket for each /32 of IPv4 and /64 of
+// IPv6. Which requests are counted is the caller's choice. Not the limit per user, and
+// not the delay per account (auth's).
 #pragma once
 
-#include <array>
+#include <atomic>
 #include <chrono>
-#include <mutex>
 #include <string>
-#include <unordered_map>
 
 #include "libs/base/clock.h"
-#include "libs/metrics/metrics.h"
+#include "services/gateway/token_buckets.h"
 
 namespace gatehouse::gateway {
 
-// What a limit has to say about one request.
-struct LimitVerdict {
-  bool is_allowed = true;
-  int limit = 0;      // 0: not limited.
-  int remaining = 0;  // Requests that would be allowed now.
-  std::chrono::seconds window{0};
-  std::chrono::nanoseconds retry_after{0};  // Until the next is allowed; when refused.
-  std::chrono::nanoseconds reset{0};        // Until the bucket is full.
-};
-
-// Thread-safe. Bounded in memory: full buckets are dropped, and those of a shard
-// whose number is too great all the same.
+// Thread-safe. Bounded in memory, as TokenBuckets is.
 class AddressLimiter {
  public:
-  static constexpr std::size_t kBucketsMax = 262144;
+  static constexpr std::size_t kBucketsMax = TokenBuckets::kBucketsMax;
 
-  // `requests` per `window`, all of which may come at once. 0: no limit.
-  AddressLimiter(int requests, std::chrono::seconds window);
+  // `requests` per `window`, all of which may come at once. 0: no limit. In this
+  // process; with `leases`, which must outlive this or be stopped first, in buckets
+  // that all gateways share by the name `shared_name`.
+  AddressLimiter(int requests, std::chrono::seconds window, LeaseKeeper* leases = nullptr,
+                 std::string shared_name = "");
 
-  // Takes one from the bucket of `client_address`; a refusal costs nothing.
-  LimitVerdict Take(const std::string& client_address, SteadyTime now);
+  // Another limit from now on. Every address begins anew when it is not the same.
+  void Configure(int requests, std::chrono::seconds window);
 
-  // What Take would say now, without taking.
+  // Takes one from the bucket of `client_address`; a refusal costs nothing. `later`: as
+  // TokenBuckets::Take says; without it this process alone counts.
+  LimitVerdict Take(const std::string& client_address, SteadyTime now,
+                    const LaterVerdict& later = nullptr);
+
+  // What Take would say now in this process, without taking.
   LimitVerdict Peek(const std::string& client_address, SteadyTime now);
 
+  // Every bucket of this process is full again.
+  void Clear() { buckets_.Clear(); }
+
   // Buckets that are kept at present.
-  std::size_t size();
+  std::size_t size() { return buckets_.size(); }
 
  private:
-  struct Shard {
-    std::mutex mutex;
-    // By network: when its bucket would be full again (GCRA).
-    std::unordered_map<std::string, SteadyTime> full_at;  // guarded by mutex
-    std::size_t prune_at = 1024;                          // guarded by mutex
-  };
-  static constexpr std::size_t kShards = 16;
+  BucketRate Rate() const;
+  std::string KeyOf(const std::string& client_address, const BucketRate& rate) const;
 
-  static void Prune(Shard& shard, SteadyTime now);
-  LimitVerdict Judge(const std::string& client_address, SteadyTime now, bool takes);
-
-  const int requests_;
-  const std::chrono::seconds window_;
-  const std::chrono::nanoseconds cost_;  // Of one request.
-  metrics::Counter& refused_;
-  std::array<Shard, kShards> shards_;
+  const std::string shared_name_;
+  // Requests and the window's seconds, in one: read together by every request.
+  std::atomic<std::uint64_t> limit_;
+  TokenBuckets buckets_;
 };
 
 }  // namespace gatehouse::gateway

@@ -84,6 +84,25 @@ TEST_F(AddressLimiterTest, NoLimitCountsNothing) {
   EXPECT_EQ(open.size(), 0u);
 }
 
+TEST_F(AddressLimiterTest, AnotherLimitCountsAtOnceAndEverybodyBeginsAnew) {
+  EXPECT_EQ(Allowed(kAda, 9, now_), 5);
+  limiter_.Configure(5, seconds(60));
+  EXPECT_EQ(Allowed(kAda, 9, now_), 0) << "the same limit changes nothing";
+  limiter_.Configure(2, seconds(10));
+  EXPECT_EQ(Allowed(kAda, 9, now_), 2);
+  EXPECT_EQ(limiter_.Peek(kAda, now_).window, seconds(10));
+  EXPECT_EQ(Allowed(kAda, 9, now_ + seconds(5)), 1);
+  limiter_.Configure(0, seconds(10));
+  EXPECT_EQ(Allowed(kAda, 9, now_), 9) << "no limit";
+}
+
+TEST_F(AddressLimiterTest, ClearFillsEveryBucket) {
+  EXPECT_EQ(Allowed(kAda, 9, now_), 5);
+  limiter_.Clear();
+  EXPECT_EQ(limiter_.size(), 0u);
+  EXPECT_EQ(Allowed(kAda, 9, now_), 5);
+}
+
 TEST_F(AddressLimiterTest, FullBucketsAreForgotten) {
   for (int i = 0; i < 40'000; ++i) limiter_.Take("a" + std::to_string(i), now_);
   EXPECT_EQ(limiter_.size(), 40'000u) << "none of them is full";

@@ -1,7 +1,12 @@
 #include "services/gateway/admission.h"
 
+#include <utility>
+
 #include "gatehouse/auth/v1/token.methods.h"
 #include "libs/rpc/timestamp.h"
+#include "services/gateway/limit_check.h"
+#include "services/gateway/limit_headers.h"
+#include "services/gateway/user_limiter.h"
 
 namespace gatehouse::gateway {
 namespace {
@@ -22,14 +27,6 @@ Problem ControlStreamLost() {
   return problem;
 }
 
-// Nobody is known. What is open to anybody does not ask why.
-void EnterUnknown(const Context& context, const Problem& problem) {
-  const Route& route = *context->route();
-  if (route.audience != Audience::kOptional) return context->Fail(problem);
-  context->SetRefusal(problem);
-  route.handler(context);
-}
-
 absl::Status Forbidden(const Route& route) {
   std::string message = ProblemOf(403).message;
   if (!route.requirement.empty()) message += "; it needs " + route.requirement;
@@ -41,17 +38,24 @@ absl::Status PasswordChangeRequired() {
                "change your password first");
 }
 
-void Enter(const Context& context, IdentityPtr identity) {
-  const Route& route = *context->route();
-  const bool is_open = route.during_password_change || !identity->password_change_required;
-  const bool may_use = MayUse(route, identity->principal);
-  if (route.audience == Audience::kOptional && !(is_open && may_use)) {
-    return EnterUnknown(context, ProblemOf(is_open ? Forbidden(route) : PasswordChangeRequired()));
+// The user row's own rates, unless the configuration has others for the class.
+RateConfig RateOf(const Identity& identity, const HotConfig& config, Limit limit) {
+  RateConfig rate{identity.rate_limit_per_second, identity.rate_limit_burst};
+  if (const auto found = config.rates.find(limit); found != config.rates.end()) {
+    if (found->second.per_second > 0) rate.per_second = found->second.per_second;
+    if (found->second.burst > 0) rate.burst = found->second.burst;
   }
-  context->SetIdentity(std::move(identity));
-  if (!is_open) return context->Fail(PasswordChangeRequired());
-  if (!may_use) return context->Fail(Forbidden(route));
-  route.handler(context);
+  return rate;
+}
+
+// What the bucket of a class is called, in keys and in what clients are told.
+const char* BucketName(Limit limit) { return limit == Limit::kProxy ? "proxy" : "user"; }
+
+// Goes into the route, or answers 429.
+void Judge(const char* name, const Context& context, const LimitVerdict& verdict) {
+  context->SetLimit(name, verdict);
+  if (!verdict.is_allowed) return context->Fail(RateLimited(verdict));
+  context->route()->handler(context);
 }
 
 // The browser's cookie must live as long as the session that auth has extended.
@@ -63,13 +67,66 @@ void RenewCookies(const Context& context, const LookupTokenResponse& answer) {
 
 }  // namespace
 
+Admission::Admission(const Options& options, const ControlState& control,
+                     Authenticator& authenticator, const Upstreams& upstreams, LeaseKeeper* leases)
+    : options_(options),
+      control_(control),
+      authenticator_(authenticator),
+      upstreams_(upstreams),
+      anonymous_(
+          std::make_unique<AddressLimiter>(0, std::chrono::seconds(1), leases, "anonymous")) {}
+
+// Nobody is known. What is open to anybody does not ask why.
+void Admission::EnterUnknown(const Context& context, const Problem& problem) const {
+  if (context->route()->audience != Audience::kOptional) return context->Fail(problem);
+  context->SetRefusal(problem);
+  EnterLimited(context);
+}
+
+void Admission::Enter(const Context& context, IdentityPtr identity) const {
+  const Route& route = *context->route();
+  const bool is_open = route.during_password_change || !identity->password_change_required;
+  const bool may_use = MayUse(route, identity->principal);
+  if (route.audience == Audience::kOptional && !(is_open && may_use)) {
+    return EnterUnknown(context, ProblemOf(is_open ? Forbidden(route) : PasswordChangeRequired()));
+  }
+  context->SetIdentity(std::move(identity));
+  if (!is_open) return context->Fail(PasswordChangeRequired());
+  if (!may_use) return context->Fail(Forbidden(route));
+  EnterLimited(context);
+}
+
+// By the user where one is known: all their credentials, narrowed ones too, share a
+// bucket. Else by the address.
+void Admission::EnterLimited(const Context& context) const {
+  const Route& route = *context->route();
+  const HotConfig& config = context->snapshot().config;
+  const bool is_limited = route.limit == Limit::kUser || route.limit == Limit::kProxy;
+  if (!is_limited || !config.rate_limit_enabled) return route.handler(context);
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const Identity* identity = context->identity().get();
+  const char* name = identity == nullptr ? "anonymous" : BucketName(route.limit);
+  const auto take = [&](const LaterVerdict& later) {
+    if (identity == nullptr) {
+      anonymous_->Configure(config.anonymous_requests, config.anonymous_window);
+      return anonymous_->Take(context->client_address(), now, later);
+    }
+    const RateConfig rate = RateOf(*identity, config, route.limit);
+    const std::string key = std::string(name) + "/" + identity->principal.user_id();
+    return context->parts().user_limiter.Take(key, rate.per_second, rate.burst, now, later);
+  };
+  AskLimit(context, take, [name](const Context& limited, const LimitVerdict& verdict) {
+    Judge(name, limited, verdict);
+  });
+}
+
 void Admission::Admit(const Context& context) const {
   const Route& route = *context->route();
-  if (route.audience == Audience::kPublic) return route.handler(context);
+  if (route.audience == Audience::kPublic) return EnterLimited(context);
   if (!control_.IsFresh(std::chrono::steady_clock::now())) {
     return EnterUnknown(context, ControlStreamLost());
   }
-  const std::optional<Credential> credential = FindCredential(context->request());
+  const std::optional<Credential> credential = FindCredential(context->request(), route);
   if (!credential) return EnterUnknown(context, ProblemOf(401));
   if (credential->from_cookie && options_.https_only && IsUnsafe(context->request().method) &&
       !HasCsrfProof(context->request())) {

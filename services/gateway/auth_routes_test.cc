@@ -414,7 +414,7 @@ TEST_F(LimitedAuthRoutesTest, WhatTakesAPasswordOrCodeIsCountedPerAddress) {
 }
 
 TEST_F(AuthRoutesTest, SecretsAreNotLogged) {
-  gateway_.SetAccessLog(true);
+  SetHot([](HotConfig& hot) { hot.access_log = true; });
   ::testing::internal::CaptureStderr();
   services_.log_in.Return(Issued("ghs_issued"));
   Post("/api/auth/login/", "", kLogin);

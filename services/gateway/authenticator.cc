@@ -16,6 +16,12 @@ bool LooksLikeJwt(const std::string& token) {
   return std::count(token.begin(), token.end(), '.') == 2;
 }
 
+// Ids made in one millisecond differ at their end only, and the cache divides by the
+// beginning.
+std::string SessionKey(const std::string& session_id) {
+  return {session_id.rbegin(), session_id.rend()};
+}
+
 metrics::Counter& SignatureCounter(const std::string& result) {
   return metrics::GetCounter("gatehouse_gateway_signed_tokens_total",
                              "Signed access tokens verified by the edge.", {{"result", result}});
@@ -65,7 +71,11 @@ absl::StatusOr<std::variant<IdentityPtr, PendingLookUp>> Authenticator::Recall(
     refused_.Increment();
     return InvalidCredentials();
   }
-  if (is_signed) return Verify(token, std::move(pending));
+  if (is_signed) {
+    GH_ASSIGN_OR_RETURN(PendingLookUp verified, Verify(token, std::move(pending)));
+    if (IdentityPtr same = RecallSession(verified, now)) return same;
+    return verified;
+  }
   pending.request.set_digest(pending.digest);
   return pending;
 }
@@ -96,6 +106,24 @@ absl::StatusOr<PendingLookUp> Authenticator::Verify(const std::string& jwt,
   return pending;
 }
 
+// The newest tokens of a session differ in nothing that auth would be asked for.
+IdentityPtr Authenticator::RecallSession(const PendingLookUp& verified, Time now) const {
+  const auto session = sessions_.Get(SessionKey(verified.request.session_id()), now);
+  if (session == nullptr || control_.Judge(*session) != Standing::kGood) return nullptr;
+  auto identity = std::make_shared<Identity>(*session);
+  identity->digest = verified.digest;
+  identity->keys_version = verified.keys_version;
+  identity->expire_time = std::min(session->expire_time, verified.expire_time);
+  known_.Put(verified.digest, identity, std::min(identity->expire_time, identity->keep_until));
+  // As in Accept: after the insert.
+  if (control_.Judge(*identity) == Standing::kGood) {
+    hits_.Increment();
+    return identity;
+  }
+  known_.Erase(verified.digest);
+  return nullptr;
+}
+
 absl::StatusOr<IdentityPtr> Authenticator::Accept(const PendingLookUp& pending,
                                                   const auth::v1::LookupTokenResponse& answer) {
   const Time now = clock_.Now();
@@ -110,17 +138,24 @@ absl::StatusOr<IdentityPtr> Authenticator::Accept(const PendingLookUp& pending,
   identity->sequence = answer.control_sequence();
   identity->keys_version = pending.keys_version;
   identity->expire_time = pending.expire_time;
-  if (answer.has_expire_time()) {
-    identity->expire_time =
-        std::min(identity->expire_time, rpc::FromTimestamp(answer.expire_time()));
-  }
+  Time session_end = Time::max();
+  if (answer.has_expire_time()) session_end = rpc::FromTimestamp(answer.expire_time());
+  identity->expire_time = std::min(identity->expire_time, session_end);
   if (identity->expire_time <= now) return Refuse(pending);
 
   // Read before the judgement: an answer from ahead of what has been heard could
   // be overtaken by changes that this gateway does not know of yet.
   const bool may_keep = identity->sequence <= control_.sequence();
   if (may_keep) {
-    known_.Put(pending.digest, identity, std::min(identity->expire_time, now + kCacheLife));
+    const std::chrono::seconds life(cache_life_.load(std::memory_order_relaxed));
+    identity->keep_until = now + life;
+    known_.Put(pending.digest, identity, std::min(identity->expire_time, identity->keep_until));
+    if (!pending.request.session_id().empty()) {
+      auto session = std::make_shared<Identity>(*identity);
+      session->expire_time = session_end;
+      sessions_.Put(SessionKey(pending.request.session_id()), std::move(session),
+                    std::min(session_end, identity->keep_until));
+    }
   }
   // After the insert: a revocation that came while the look-up was in flight is
   // seen here, and one that comes later on the next hit.
@@ -142,8 +177,20 @@ absl::Status Authenticator::Refuse(const PendingLookUp& pending) {
   return InvalidCredentials();
 }
 
+void Authenticator::SetCache(std::chrono::seconds life, std::size_t size_max) {
+  const auto old_life = cache_life_.exchange(life.count(), std::memory_order_relaxed);
+  const auto old_max = cache_size_max_.exchange(size_max, std::memory_order_relaxed);
+  known_.SetMax(size_max);
+  sessions_.SetMax(size_max);
+  // What was kept under the old limits must not outlive the new ones.
+  if (life.count() >= old_life && size_max >= old_max) return;
+  known_.Clear();
+  sessions_.Clear();
+}
+
 void Authenticator::Clear() {
   known_.Clear();
+  sessions_.Clear();
   unknown_.Clear();
 }
 

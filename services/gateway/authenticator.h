@@ -3,6 +3,7 @@
 // has been judged by ControlState at that moment.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <variant>
@@ -29,7 +30,9 @@ struct PendingLookUp {
 // Thread-safe.
 class Authenticator {
  public:
+  // Unless SetCache says otherwise.
   static constexpr std::chrono::seconds kCacheLife{60};
+  static constexpr std::size_t kCacheSizeMax = 65536;
   static constexpr std::chrono::seconds kUnknownLife{5};
   static constexpr std::size_t kTokenBytesMax = 8192;
 
@@ -50,14 +53,23 @@ class Authenticator {
   // Auth does not know it; returns the error for the client.
   absl::Status Refuse(const PendingLookUp& pending);
 
+  // How long, and how many, verified credentials are remembered, at once. A life of 0:
+  // each request asks auth.
+  void SetCache(std::chrono::seconds life, std::size_t size_max);
+
   void Clear();
 
  private:
+  IdentityPtr RecallSession(const PendingLookUp& verified, Time now) const;
   absl::StatusOr<PendingLookUp> Verify(const std::string& jwt, PendingLookUp pending) const;
 
   const ControlState& control_;
   const Clock& clock_;
-  token::Cache<Identity> known_{65536};
+  std::atomic<std::chrono::seconds::rep> cache_life_{kCacheLife.count()};
+  std::atomic<std::size_t> cache_size_max_{kCacheSizeMax};
+  mutable token::Cache<Identity> known_{kCacheSizeMax};
+  // By session id, of signed tokens: their next ones need no look-up.
+  token::Cache<Identity> sessions_{kCacheSizeMax};
   token::Cache<std::monostate> unknown_{16384};
   metrics::Counter& signed_good_;
   metrics::Counter& signed_bad_;

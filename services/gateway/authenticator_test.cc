@@ -258,6 +258,48 @@ TEST_F(AuthenticatorTest, ASignedTokenEndsByItselfWhateverItsSessionDoes) {
   EXPECT_EQ(Text(authenticator_.Accept(pending, answer)), "CREDENTIALS_INVALID");
 }
 
+TEST_F(AuthenticatorTest, TheNextTokenOfAKnownSessionNeedsNoLookUp) {
+  const PendingLookUp first = Pending(Jwt(Claims(10)));
+  ASSERT_EQ(Text(authenticator_.Accept(first, Answer(10))), "identity");
+  token::Claims next = Claims(10);
+  next.id = "j2";
+  EXPECT_EQ(Recall(Jwt(next)), "identity");
+  next.id = "j3";
+  next.session_id = "t2";
+  EXPECT_EQ(Recall(Jwt(next)), "look up") << "another session";
+  authenticator_.Clear();
+  next.session_id = "t1";
+  EXPECT_EQ(Recall(Jwt(next)), "look up") << "a flush forgets sessions, too";
+}
+
+TEST_F(AuthenticatorTest, TheNextTokenOfASessionEndsByItself) {
+  token::Claims long_one = Claims(10);
+  token::Claims short_one = Claims(10);
+  short_one.id = "j2";
+  short_one.expire_time = clock_.Now() + seconds(20);
+  ASSERT_EQ(Text(authenticator_.Accept(Pending(Jwt(long_one)), Answer(10))), "identity");
+  EXPECT_EQ(Recall(Jwt(short_one)), "identity");
+  clock_.Advance(seconds(21));
+  EXPECT_EQ(Recall(Jwt(short_one)), "CREDENTIALS_INVALID");
+  EXPECT_EQ(Recall(Jwt(long_one)), "identity");
+  clock_.Advance(seconds(40));
+  long_one.id = "j3";
+  EXPECT_EQ(Recall(Jwt(long_one)), "look up") << "a session is not remembered longer than a token";
+}
+
+TEST_F(AuthenticatorTest, TheNextTokenOfASessionDiesWithItAndAsksWhenRightsChange) {
+  ASSERT_EQ(Text(authenticator_.Accept(Pending(Jwt(Claims(10))), Answer(10))), "identity");
+  ControlUpdate change;
+  change.set_sequence(11);
+  change.mutable_subject_change()->set_subject("user/u1");
+  control_.Apply(change, now_);
+  token::Claims next = Claims(10);
+  next.id = "j2";
+  EXPECT_EQ(Recall(Jwt(next)), "look up");
+  control_.Revoke("t1", now_);
+  EXPECT_EQ(Recall(Jwt(next)), "CREDENTIALS_INVALID");
+}
+
 TEST_F(AuthenticatorTest, ASignedTokenThatAuthRefusesIsRememberedBriefly) {
   const std::string jwt = Jwt(Claims(10));
   authenticator_.Refuse(Pending(jwt)).IgnoreError();

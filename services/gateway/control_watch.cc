@@ -18,11 +18,33 @@ constexpr milliseconds kBackOffMax{2000};
 
 }  // namespace
 
+// Who is told of flushes, over all streams.
+struct ControlWatch::Flushes {
+  void Take(const auth::v1::ControlUpdate& update) {
+    std::int64_t sequence = 0;
+    if (update.has_snapshot()) sequence = update.snapshot().flush_sequence();
+    // Without a user auth itself asks for what was cached to be looked up again.
+    if (update.has_flush() && !update.flush().user_id().empty()) sequence = update.sequence();
+    if (update.has_snapshot() || update.has_flush()) clear_caches();
+    std::lock_guard lock(mutex);
+    // A database that was restored counts from lower on.
+    if (update.has_snapshot() && update.sequence() < last) last = sequence;
+    if (sequence <= last) return;
+    last = sequence;
+    if (reset_limits) reset_limits(sequence);
+  }
+
+  const std::function<void()> clear_caches;
+  const std::function<void(std::int64_t)> reset_limits;
+  std::mutex mutex;
+  std::int64_t last = 0;  // guarded by mutex
+};
+
 // One stream's life. Its callbacks may come after the watch has gone on to
 // another stream, or has ended; `is_closed` then makes them do nothing.
 struct ControlWatch::Stream {
-  Stream(ControlState& the_control, std::function<void()> clear)
-      : control(the_control), clear_caches(std::move(clear)) {}
+  Stream(ControlState& the_control, std::shared_ptr<Flushes> the_flushes)
+      : control(the_control), flushes(std::move(the_flushes)) {}
 
   void Receive(const auth::v1::ControlUpdate& update) {
     std::lock_guard lock(mutex);
@@ -31,7 +53,7 @@ struct ControlWatch::Stream {
     heard = steady_clock::now();
     got_snapshot = true;
     control.Apply(update, heard);
-    if (update.has_snapshot() || update.has_flush()) clear_caches();
+    flushes->Take(update);
   }
 
   void End(const absl::Status& status) {
@@ -57,7 +79,7 @@ struct ControlWatch::Stream {
   }
 
   ControlState& control;
-  const std::function<void()> clear_caches;
+  const std::shared_ptr<Flushes> flushes;
   std::mutex mutex;
   SteadyTime heard = steady_clock::now();  // guarded by mutex
   bool got_snapshot = false;               // guarded by mutex
@@ -67,11 +89,12 @@ struct ControlWatch::Stream {
 };
 
 ControlWatch::ControlWatch(std::string gateway_id, rpc::Client& auth, ControlState& control,
-                           std::function<void()> clear_caches)
+                           std::function<void()> clear_caches,
+                           std::function<void(std::int64_t sequence)> reset_limits)
     : gateway_id_(std::move(gateway_id)),
       auth_(auth),
       control_(control),
-      clear_caches_(std::move(clear_caches)) {
+      flushes_(new Flushes{std::move(clear_caches), std::move(reset_limits), {}, 0}) {
   ticker_ = std::make_unique<exec::Ticker>("control", [this] { return Step(); });
 }
 
@@ -96,7 +119,7 @@ milliseconds ControlWatch::Step() {
 void ControlWatch::Open() {
   auth::v1::WatchControlRequest request;
   request.set_gateway_id(gateway_id_);
-  stream_ = std::make_shared<Stream>(control_, clear_caches_);
+  stream_ = std::make_shared<Stream>(control_, flushes_);
   stream_->call = auth_.Watch(
       auth::v1::ControlService::kWatchControl, request, rpc::CallOptions(),
       [stream = stream_](const auth::v1::ControlUpdate& update) { stream->Receive(update); },

@@ -2,6 +2,7 @@
 // a new one, with back-off, when it ends or falls silent. Interprets nothing.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,14 +15,18 @@ namespace gatehouse::gateway {
 
 class ControlWatch {
  public:
-  // Starts at once. `clear_caches` is called on a snapshot and on a flush, after
-  // `control` has it; from threads of gRPC. `auth`, `control` and what the
-  // callback uses must outlive this.
+  // Starts at once. `clear_caches` is called on a snapshot and on a flush,
+  // `reset_limits` with the sequence of each flush that an administrator asked for,
+  // once, also for the last one that came while no stream was open; both after
+  // `control` has it, from threads of gRPC. `auth`, `control` and what the callbacks
+  // use must outlive this.
   ControlWatch(std::string gateway_id, rpc::Client& auth, ControlState& control,
-               std::function<void()> clear_caches);
+               std::function<void()> clear_caches,
+               std::function<void(std::int64_t sequence)> reset_limits = nullptr);
   ~ControlWatch();
 
  private:
+  struct Flushes;
   struct Stream;
   std::chrono::milliseconds Step();
   void Open();
@@ -29,7 +34,7 @@ class ControlWatch {
   const std::string gateway_id_;
   rpc::Client& auth_;
   ControlState& control_;
-  const std::function<void()> clear_caches_;
+  const std::shared_ptr<Flushes> flushes_;
   std::shared_ptr<Stream> stream_;  // The ticker's thread alone uses it.
   std::chrono::milliseconds back_off_{0};
   SteadyTime open_after_{};

@@ -9,6 +9,11 @@
 
 namespace gatehouse::gateway {
 
+struct Route;
+
+// The one path that takes its credential in the query, too.
+inline constexpr char kStatusSocketPath[] = "/api/v1/ws/status";
+
 inline constexpr char kSessionCookie[] = "access_token_cookie";
 inline constexpr char kCsrfCookie[] = "csrf_token";
 
@@ -20,6 +25,15 @@ struct Credential {
 // "Authorization: Bearer …" or "Token …"; without that header the session
 // cookie. nullopt when there is none, or an Authorization that is neither.
 std::optional<Credential> FindCredential(const http::Request& request);
+
+// The same for `route`. One for sockets also looks, between header and cookie, among
+// the subprotocols: "bearer, <token>"; kStatusSocketPath takes
+// "authorization.bearer.<token>" and "?token=<token>" as well.
+std::optional<Credential> FindCredential(const http::Request& request, const Route& route);
+
+// The subprotocol that the answer to a WebSocket's handshake selects: the one that
+// carries or announces a credential, "" where none is offered.
+std::string SubprotocolFor(const http::Request& request, const Route& route);
 
 // The first cookie of that name, or "".
 std::string_view FindCookie(const http::Request& request, std::string_view name);

@@ -29,6 +29,7 @@ constexpr Default kDefaults[] = {
     {415, "UNSUPPORTED_MEDIA_TYPE", "the body must be application/json"},
     {417, "EXPECTATION_FAILED", "the expectation cannot be met"},
     {422, "INVALID_REQUEST", "the request is not valid"},
+    {426, "UPGRADE_REQUIRED", "this route speaks WebSocket (version 13) only"},
     {429, "RATE_LIMITED", "too many requests"},
     {431, "HEADERS_TOO_LARGE", "the header fields are too large"},
     {500, "INTERNAL", "internal error"},
@@ -67,6 +68,7 @@ int HttpStatus(const absl::Status& status, const std::string& reason, bool inner
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kOutOfRange:
+      if (reason == "CONFIG_INVALID") return 422;
       return reason == "UNSUPPORTED_MEDIA_TYPE" ? 415 : 400;
     case absl::StatusCode::kUnauthenticated:
       // From within, anything else means that the gateway itself was refused.
@@ -164,6 +166,9 @@ void AdaptToSurface(std::string_view path, Problem* problem) {
        IsUnder(path, "/api/v1/statistics"));
   if (is_invalid || (is_users && is_taken)) problem->status = 422;
   if (is_users && problem->code == "FORBIDDEN") problem->message = "Admin privileges required";
+  if (IsUnder(path, "/api/caches") && problem->code == "FORBIDDEN") {
+    problem->message = "You do not have permission to clear caches";
+  }
 }
 
 Problem ProblemOf(int status) {

@@ -1,7 +1,5 @@
 #include "services/gateway/fake_control.h"
 
-#include "gatehouse/auth/v1/control.methods.h"
-
 namespace gatehouse::gateway {
 
 FakeControl::FakeControl() {
@@ -13,6 +11,13 @@ FakeControl::FakeControl() {
       for (auto& sender : senders_) sender.Send(beat);
     }
     return std::chrono::milliseconds(50);
+  });
+  flush_caches.DoWithCall([this](rpc::Call& call, const auth::v1::FlushCachesRequest&) {
+    auth::v1::ControlUpdate update;
+    update.mutable_flush()->set_user_id(call.principal().user_id());
+    auth::v1::FlushCachesResponse response;
+    response.set_sequence(Push(update));
+    return response;
   });
 }
 
@@ -27,15 +32,20 @@ void FakeControl::Register(rpc::Service& service) {
                  auth::v1::ControlUpdate snapshot;
                  snapshot.set_sequence(sequence_);
                  *snapshot.mutable_snapshot()->mutable_keys() = keys_;
+                 snapshot.mutable_snapshot()->set_flush_sequence(flush_sequence_);
                  if (!muted_) sender.Send(snapshot);
                  senders_.push_back(std::move(sender));
                });
+  flush_caches.Register(service, auth::v1::ControlService::kFlushCaches);
 }
 
-void FakeControl::Push(auth::v1::ControlUpdate update) {
+std::int64_t FakeControl::Push(auth::v1::ControlUpdate update) {
   std::lock_guard lock(mutex_);
   update.set_sequence(++sequence_);
+  if (update.has_flush()) flush_sequence_ = sequence_;
+  if (muted_) return sequence_;
   for (auto& sender : senders_) sender.Send(update);
+  return sequence_;
 }
 
 void FakeControl::SetKeys(const std::string& jwks_json) {

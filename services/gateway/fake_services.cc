@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "gatehouse/auth/v1/control.methods.h"
+#include "gatehouse/event/v1/event.methods.h"
 #include "libs/base/uuid.h"
 #include "libs/token/api_token.h"
 
@@ -84,6 +85,9 @@ void FakeServices::RegisterAuth() {
   append_audit.Register(audit, auth::v1::AuditService::kAppendAudit);
   list_audit.Register(audit, auth::v1::AuditService::kListAuditEvents);
   control.Register(Table("auth", auth::v1::ControlService::kFullName));
+  create_announcement.Register(Table("auth", auth::v1::AnnouncementService::kFullName),
+                               auth::v1::AnnouncementService::kCreateAnnouncement);
+  auth_events.Register(Table("auth", event::v1::EventService::kFullName));
 }
 
 void FakeServices::RegisterOthers() {
@@ -104,6 +108,8 @@ void FakeServices::RegisterOthers() {
   list_jobs.Register(job, JobService::kListJobs);
   list_job_events.Register(job, JobService::kListJobEvents);
   cancel_job.Register(job, JobService::kCancelJob);
+  billing_events.Register(Table("billing", event::v1::EventService::kFullName));
+  job_events.Register(Table("jobs", event::v1::EventService::kFullName));
 }
 
 Upstreams FakeServices::Clients() {

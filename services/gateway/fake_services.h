@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "gatehouse/auth/v1/announcement.methods.h"
 #include "gatehouse/auth/v1/audit.methods.h"
 #include "gatehouse/auth/v1/session.methods.h"
 #include "gatehouse/auth/v1/tenant.methods.h"
@@ -20,6 +21,7 @@
 #include "libs/rpc/server.h"
 #include "libs/token/jwt.h"
 #include "services/gateway/fake_control.h"
+#include "services/gateway/fake_events.h"
 #include "services/gateway/script.h"
 #include "services/gateway/upstreams.h"
 
@@ -54,6 +56,9 @@ class FakeServices {
   token::KeySet AccessKeys() const;
 
   FakeControl control;
+  FakeEvents auth_events;
+  FakeEvents billing_events;
+  FakeEvents job_events;
 
   Script<auth::v1::LogInRequest, auth::v1::IssuedCredential> log_in;
   Script<auth::v1::SignUpRequest, auth::v1::IssuedCredential> sign_up;
@@ -89,6 +94,8 @@ class FakeServices {
   Script<auth::v1::GetTenantRequest, auth::v1::Tenant> get_tenant;
   Script<auth::v1::ListTenantsRequest, auth::v1::ListTenantsResponse> list_tenants;
   Script<auth::v1::CreateTenantRequest, auth::v1::Tenant> create_tenant;
+
+  Script<auth::v1::CreateAnnouncementRequest, auth::v1::Announcement> create_announcement;
 
   Script<auth::v1::AppendAuditRequest, auth::v1::AppendAuditResponse> append_audit;
   Script<auth::v1::ListAuditEventsRequest, auth::v1::ListAuditEventsResponse> list_audit;

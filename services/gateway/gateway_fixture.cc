@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 
 #include "libs/base/unique_fd.h"
+#include "services/gateway/reloader.h"
 #include "services/gateway/text.h"
 
 namespace gatehouse::gateway {
@@ -114,12 +115,24 @@ bool IsJson(const std::string& text) {
 Options GatewayTest::TestOptions() {
   Options options;
   options.http_address = "127.0.0.1:0";
-  options.access_log = false;
   return options;
 }
 
-GatewayTest::GatewayTest(Options options)
-    : gateway_(std::move(options), services_.Clients(), clock_) {
+HotConfig GatewayTest::TestHotConfig() {
+  HotConfig hot;
+  hot.rate_limit_enabled = false;
+  hot.access_log = false;
+  return hot;
+}
+
+void GatewayTest::SetHot(const std::function<void(HotConfig&)>& change) {
+  HotConfig next = hot();
+  change(next);
+  gateway_.reloader().Swap(std::move(next));
+}
+
+GatewayTest::GatewayTest(Options options, HotConfig hot, GatewayExtras extras)
+    : gateway_(std::move(options), std::move(hot), services_.Clients(), clock_, std::move(extras)) {
   const absl::Status started = gateway_.Start();
   EXPECT_TRUE(started.ok()) << started;
   EXPECT_TRUE(Eventually([&] { return gateway_.Ready().ok(); })) << gateway_.Ready();

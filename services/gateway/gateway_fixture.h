@@ -50,9 +50,15 @@ bool IsJson(const std::string& text);
 class GatewayTest : public ::testing::Test {
  protected:
   GatewayTest() : GatewayTest(TestOptions()) {}
-  explicit GatewayTest(Options options);
+  explicit GatewayTest(Options options, HotConfig hot = TestHotConfig(), GatewayExtras extras = {});
 
   static Options TestOptions();
+  // Neither limits per user nor an access log.
+  static HotConfig TestHotConfig();
+
+  // The configuration in force, and another one from now on.
+  HotConfig hot() const { return gateway_.snapshot()->config; }
+  void SetHot(const std::function<void(HotConfig&)>& change);
 
   Answer Get(const std::string& path, const std::string& token, const Headers& more = {}) {
     return Send("GET", path, token, "", more);

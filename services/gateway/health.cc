@@ -6,15 +6,6 @@
 #include "libs/log/log.h"
 
 namespace gatehouse::gateway {
-namespace {
-
-bool Serves(const std::vector<PartHealth>& parts, const std::string& name) {
-  return std::any_of(parts.begin(), parts.end(),
-                     [&](const PartHealth& part) { return part.name == name && part.is_serving; });
-}
-
-}  // namespace
-
 struct HealthChecker::Board {
   explicit Board(const Clock& the_clock) : clock(the_clock) {}
 
@@ -63,11 +54,16 @@ bool IsDatabaseUp(const std::vector<PartHealth>& parts) {
                      [](const PartHealth& part) { return part.is_serving; });
 }
 
-Health Judge(const std::vector<PartHealth>& parts, bool control_is_fresh) {
-  if (!Serves(parts, "auth") || !IsDatabaseUp(parts)) return Health::kUnhealthy;
+bool IsServing(const std::vector<PartHealth>& parts, const std::string& name) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const PartHealth& part) { return part.name == name && part.is_serving; });
+}
+
+Health Judge(const std::vector<PartHealth>& parts, bool control_is_fresh, bool store_is_down) {
+  if (!IsServing(parts, "auth") || !IsDatabaseUp(parts)) return Health::kUnhealthy;
   const bool all = std::all_of(parts.begin(), parts.end(),
                                [](const PartHealth& part) { return part.is_serving; });
-  return all && control_is_fresh ? Health::kHealthy : Health::kDegraded;
+  return all && control_is_fresh && !store_is_down ? Health::kHealthy : Health::kDegraded;
 }
 
 HealthChecker::HealthChecker(std::vector<rpc::Client*> clients, const Clock& clock)

@@ -23,8 +23,12 @@ struct PartHealth {
 };
 
 // Auth or the database down: unhealthy. Any other part, the gateway's own
-// control stream included, down: degraded.
-Health Judge(const std::vector<PartHealth>& parts, bool control_is_fresh);
+// control stream and the shared store of limits included, down: degraded.
+Health Judge(const std::vector<PartHealth>& parts, bool control_is_fresh,
+             bool store_is_down = false);
+
+// Whether the process `name` serves.
+bool IsServing(const std::vector<PartHealth>& parts, const std::string& name);
 
 // The database is up when a process that needs it serves.
 bool IsDatabaseUp(const std::vector<PartHealth>& parts);

@@ -321,8 +321,7 @@ TEST(KeySetRouteTest, TheKeySetIsUnknownBeforeAuthHasSpoken) {
   SystemClock clock;
   Options options;
   options.http_address = "127.0.0.1:0";
-  options.access_log = false;
-  Gateway gateway(options, services.Clients(), clock);
+  Gateway gateway(options, HotConfig(), services.Clients(), clock);
   ASSERT_TRUE(gateway.Start().ok());
   const Answer answer = Fetch(gateway.address(), "GET", "/.well-known/jwks.json");
   EXPECT_EQ(answer.status, 503);
@@ -332,7 +331,7 @@ TEST(KeySetRouteTest, TheKeySetIsUnknownBeforeAuthHasSpoken) {
 }
 
 TEST_F(KeyRoutesTest, SecretsAreNeitherLoggedNorAudited) {
-  gateway_.SetAccessLog(true);
+  SetHot([](HotConfig& hot) { hot.access_log = true; });
   ::testing::internal::CaptureStderr();
   Post("/auth/login", "", R"({"password":"a-secret-word"})");
   Post("/auth/validate", "", R"({"token":"gh_asked-about","path":"/x"})");

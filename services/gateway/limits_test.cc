@@ -86,7 +86,7 @@ TEST_F(AddressLimitTest, OtherRoutesAreNotCounted) {
 TEST_F(AddressLimitTest, WithoutALimitNothingIsSaid) {
   Options open = TestOptions();
   FakeServices services;
-  Gateway gateway(open, services.Clients(), clock_);
+  Gateway gateway(open, TestHotConfig(), services.Clients(), clock_);
   ASSERT_TRUE(gateway.Start().ok());
   const Answer answer = Fetch(gateway.address(), "POST", kLogin, {}, "");
   EXPECT_THAT(answer.All("X-RateLimit-Limit"), IsEmpty());

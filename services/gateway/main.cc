@@ -1,26 +1,24 @@
 #include <cstdio>
 
+#include "services/gateway/check_command.h"
+#include "services/gateway/config_file.h"
 #include "services/gateway/gateway.h"
-#include "services/gateway/routes.h"
+#include "services/gateway/openapi_command.h"
 
 namespace gatehouse::gateway {
 namespace {
 
-int PrintRoutes(service::Process&) {
-  RouteTable table;
-  AddRoutes(table);
-  std::fputs(table.ToText().c_str(), stdout);
-  return 0;
-}
-
-int Serve(service::Process& process) {
-  absl::StatusOr<Options> options = ReadOptions(process.settings());
-  if (!options.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(options.status().message()).c_str());
-    return 2;
+int Serve(service::Process& process, ConfigFile& file) {
+  config::Settings& settings = process.settings();
+  absl::StatusOr<Options> options = ReadOptions(settings);
+  absl::StatusOr<HotConfig> hot = ReadHotConfig(settings, file.sections());
+  for (const absl::Status& status : {options.status(), hot.status()}) {
+    if (!status.ok()) std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
   }
-  Gateway gateway(*std::move(options), MakeUpstreams(process), process.clock());
-  return process.Serve({}, nullptr, gateway.Hooks(process.settings()));
+  if (!options.ok() || !hot.ok()) return 2;
+  Gateway gateway(*std::move(options), *std::move(hot), MakeUpstreams(process), process.clock(),
+                  {&settings, &file, settings.Text("REDIS_URL"), settings.Text("REDIS_CA_FILE")});
+  return process.Serve({}, nullptr, gateway.Hooks());
 }
 
 }  // namespace
@@ -28,11 +26,15 @@ int Serve(service::Process& process) {
 
 int main(int argc, char** argv) {
   namespace gateway = gatehouse::gateway;
+  gateway::ConfigFile file;
   gatehouse::service::Program program;
   program.name = "gateway";
   program.summary = "The HTTP edge: routes, authenticates and translates to the services.";
   program.settings = gateway::DeclaredSettings();
+  program.source = file.AsSource();
   program.has_database = false;
-  program.commands = {{"routes", "Prints the route table.", gateway::PrintRoutes, false}};
-  return gatehouse::service::Run(program, argc, argv, gateway::Serve);
+  program.commands = {gateway::RoutesCommand(file), gateway::CheckCommand(),
+                      gateway::OpenApiCommand(file)};
+  return gatehouse::service::Run(program, argc, argv,
+                                 [&](auto& process) { return gateway::Serve(process, file); });
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <iterator>
 
+#include "libs/redis/url.h"
 #include "libs/service/process.h"
+#include "services/gateway/hot_config.h"
 #include "services/gateway/text.h"
 
 namespace gatehouse::gateway {
@@ -41,6 +43,11 @@ std::string CheckSameSite(const std::string& word) {
 
 std::string CheckHttpAddress(const std::string& address) {
   return address.find(':') == std::string::npos ? "must be HOST:PORT" : "";
+}
+
+std::string CheckRedisUrl(const std::string& url) {
+  const absl::Status status = redis::ParseUrl(url).status();
+  return status.ok() ? "" : std::string(status.message());
 }
 
 std::vector<config::Setting> CookieSettings() {
@@ -147,11 +154,22 @@ std::vector<config::Setting> DeclaredSettings() {
        .help = "/platform and /api/caches answer 200 with the status in the body.",
        .fallback = "false",
        .kind = Kind::kBool},
-      {.name = "ACCESS_LOG",
-       .help = "Writes one log line per request.",
-       .fallback = "true",
-       .kind = Kind::kBool,
-       .reloadable = true}};
+      {.name = "CONFIG_FILE",
+       .help = "A YAML file with settings, routes, upstreams and limits, read again by SIGHUP.",
+       .alias = "DOORMAN_CONFIG_FILE"},
+      {.name = "REDIS_URL",
+       .help = "redis:// or rediss://: limits are shared with the gateways there.",
+       .secret = true,
+       .check = CheckRedisUrl},
+      {.name = "REDIS_CA_FILE",
+       .help = "Whom to trust for rediss://; empty: the system's authorities."},
+      {.name = "WEBSOCKET_BUFFER_SIZE",
+       .help = "Accepted for older files; sockets share their worker's buffer.",
+       .fallback = "1024",
+       .kind = Kind::kInt,
+       .min = 1,
+       .max = 1 << 30}};
+  std::ranges::copy(HotSettings(), std::back_inserter(settings));
   std::ranges::copy(CookieSettings(), std::back_inserter(settings));
   std::ranges::copy(LimitSettings(), std::back_inserter(settings));
   for (const char* process : kProcesses) {
@@ -184,7 +202,6 @@ absl::StatusOr<Options> ReadOptions(const config::Settings& settings) {
   }
   options.auth_rate_window = std::chrono::seconds(settings.Int("AUTH_RATE_LIMIT_WINDOW"));
   options.strict_envelope = settings.Bool("STRICT_RESPONSE_ENVELOPE");
-  options.access_log = settings.Bool("ACCESS_LOG");
   return options;
 }
 

@@ -1,5 +1,5 @@
-// What the gateway's settings mean, checked as a whole at start. Not the hot
-// configuration: only `ACCESS_LOG` changes while the process runs.
+// What of the gateway's settings is read once, at start, checked as a whole. Not what
+// may change while the process runs (hot_config.h).
 #pragma once
 
 #include <chrono>
@@ -45,7 +45,6 @@ struct Options {
   std::chrono::seconds auth_rate_window{60};
   // /platform and /api/caches answer 200 with the status in the body.
   bool strict_envelope = false;
-  bool access_log = true;
 };
 
 // What the gateway declares beside the common settings.

@@ -451,7 +451,7 @@ TEST_F(PlatformRoutesTest, ADeletedUserIsBlocked) {
 }
 
 TEST_F(PlatformRoutesTest, SecretsAreNeitherLoggedNorAudited) {
-  gateway_.SetAccessLog(true);
+  SetHot([](HotConfig& hot) { hot.access_log = true; });
   ::testing::internal::CaptureStderr();
   services_.log_in.Return(Issued());
   Post("/platform/authorization", "", kLogin);

@@ -3,13 +3,16 @@
 // Not the dispatcher (gateway.h).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "gatehouse/auth/v1/session.pb.h"
+#include "libs/http/forward.h"
 #include "libs/http/server.h"
 #include "libs/rpc/client.h"
 #include "services/gateway/address_limiter.h"
@@ -20,6 +23,7 @@
 #include "services/gateway/parts.h"
 #include "services/gateway/query.h"
 #include "services/gateway/route.h"
+#include "services/gateway/snapshot.h"
 
 namespace gatehouse::gateway {
 
@@ -40,8 +44,20 @@ class RequestContext : public std::enable_shared_from_this<RequestContext> {
   void RenewCookies(std::chrono::seconds age) { cookie_age_ = age; }
   // An optional route is entered without a user, who was refused with `problem`.
   void SetRefusal(Problem problem) { refusal_ = std::move(problem); }
+  // Takes a place among the `most` requests that may be in hand in `lane`, until this is
+  // destroyed; false when there is none.
+  bool EnterLane(Lane lane, int most);
 
   const Parts& parts() const { return parts_; }
+  // Where it goes, for the access log; of the snapshot.
+  void SetUpstream(std::string_view name) { upstream_ = name; }
+  // The configuration that this request began with.
+  const Snapshot& snapshot() const { return *snapshot_; }
+  const SnapshotPtr& snapshot_ptr() const { return snapshot_; }
+  // For answers that are streamed; FinishStream accounts them.
+  const std::shared_ptr<http::Exchange>& exchange() const { return exchange_; }
+  // The W3C traceparent of this request: the caller's, one step on, or a new one.
+  const std::string& trace_parent();
   const Upstreams& upstreams() const { return parts_.upstreams; }
   const http::Request& request() const { return exchange_->request(); }
   const Route* route() const { return route_; }
@@ -58,12 +74,14 @@ class RequestContext : public std::enable_shared_from_this<RequestContext> {
   // The same, but 0 for staff, who see every tenant's.
   absl::StatusOr<std::int64_t> VisibleTenant() const;
 
-  std::string client_address() const;
+  const std::string& client_address() const;
   std::string user_agent() const;  // Printable ASCII of at most 512 bytes.
 
   // The JSON object of the body. UNSUPPORTED_MEDIA_TYPE, or JsonBody's errors.
   absl::StatusOr<JsonBody> Body() const;
   absl::StatusOr<Query> Arguments() const { return Query::Parse(request().query); }
+  // The segment of the path that is `name`, as it was sent; "" when there is none.
+  std::string_view PathSegment(std::string_view name) const;
   // The parameter `name` of the path ("{id}"), decoded; "" when it cannot be.
   std::string PathText(const std::string& name) const;
   // A UUID that the path names, in lower case; INVALID_ARGUMENT / ID_INVALID.
@@ -78,6 +96,16 @@ class RequestContext : public std::enable_shared_from_this<RequestContext> {
   // has shown too many of late, and the note that it has shown one.
   std::optional<Problem> GuessesRefused() const;
   void NoteGuess() const;
+
+  // An answer that did not go through Reply has ended: writes the access log and
+  // counts. `report` only for proxied ones. Once, instead of Reply.
+  void FinishStream(int status, std::uint64_t bytes, const http::ForwardReport* report = nullptr);
+  // The header lines that Reply would add to every answer: request id, security, CORS,
+  // limits; without those for which `has` says that they are there.
+  void AppendCommonLines(const std::function<bool(std::string_view)>& has, std::string* lines);
+
+  // The whole answer that Fail would give, for who sends it by other means than Reply.
+  http::Response Compose(Problem problem);
 
   // The first answer wins.
   void Reply(http::Response response);
@@ -125,22 +153,29 @@ class RequestContext : public std::enable_shared_from_this<RequestContext> {
   }
 
   rpc::CallOptions NextCallOptions();
-  void Account(int status, std::size_t bytes);
+  http::Response MakeAnswer(Problem problem);
+  void Complete(http::Response* response);
+  void Account(int status, std::uint64_t bytes, const http::ForwardReport* report);
 
   const Parts& parts_;
+  const SnapshotPtr snapshot_;
   const std::shared_ptr<http::Exchange> exchange_;
   const SteadyTime begin_;
   const std::string request_id_;
-  std::string trace_parent_;  // Made for the first call.
+  std::string trace_parent_;            // Made for the first call.
+  mutable std::string client_address_;  // Found when it is first asked for.
   const Route* route_ = nullptr;
   RouteMetrics* metrics_;
-  std::vector<std::pair<std::string, std::string>> path_parameters_;  // Still encoded.
+  // Still encoded; of the request's target and the snapshot's table.
+  std::vector<std::pair<std::string_view, std::string_view>> path_parameters_;
   IdentityPtr identity_;
   Problem refusal_;
+  std::string_view upstream_;
   std::string limit_name_;
   LimitVerdict limit_;
   std::optional<std::chrono::seconds> cookie_age_;
   std::shared_ptr<rpc::CancelHandle> call_;
+  std::optional<Lane> lane_;  // In which this has a place.
   bool answered_ = false;
   bool has_left_ = false;  // The client.
 };
@@ -149,5 +184,8 @@ using Context = std::shared_ptr<RequestContext>;
 
 // A JSON answer, for handlers that add headers of their own.
 http::Response JsonResponse(int status, std::string body);
+
+// Whether a body of this Content-Type is JSON in UTF-8.
+bool IsJsonType(std::string_view content_type);
 
 }  // namespace gatehouse::gateway

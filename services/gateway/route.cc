@@ -33,8 +33,39 @@ const char* Name(Limit limit) {
       return "address";
     case Limit::kUser:
       return "user";
+    case Limit::kProxy:
+      return "proxy";
   }
   return "";
+}
+
+const char* Name(Lane lane) {
+  switch (lane) {
+    case Lane::kVital:
+      return "vital";
+    case Lane::kAdmin:
+      return "admin";
+    case Lane::kApi:
+      return "api";
+    case Lane::kProxy:
+      return "proxy";
+    case Lane::kSocket:
+      return "socket";
+  }
+  return "";
+}
+
+std::string Text(Timeout timeout) {
+  if (timeout == Timeout::kProxy) return "upstream";
+  if (timeout == Timeout::kStream) return "none";
+  return std::to_string(DurationOf(timeout).count()) + " ms";
+}
+
+std::string Row(const std::string& method, const std::string& path, const std::string& audience,
+                const std::string& limit, const std::string& timeout, const std::string& lane,
+                const std::string& target) {
+  return absl::StrFormat("%-7s %-48s %-26s %-8s %-9s %-7s %s\n", method, path, audience, limit,
+                         timeout, lane, target);
 }
 
 template <typename List>
@@ -44,19 +75,27 @@ bool Holds(const List& list, const std::string& wanted) {
 
 }  // namespace
 
+Lane LaneOf(const Route& route) {
+  if (route.is_socket) return Lane::kSocket;
+  if (!route.upstream.empty()) return Lane::kProxy;
+  if (route.limit == Limit::kNone) return Lane::kVital;
+  const bool is_admin =
+      route.audience == Audience::kRole || route.audience == Audience::kPermission;
+  return is_admin ? Lane::kAdmin : Lane::kApi;
+}
+
 void RouteTable::Add(Route route) {
   router_.Add(route.method, route.path, static_cast<int>(routes_.size()));
   routes_.push_back(std::move(route));
 }
 
 std::string RouteTable::ToText() const {
-  std::string text = absl::StrFormat("%-7s %-36s %-26s %-8s %s\n", "METHOD", "PATH", "AUDIENCE",
-                                     "LIMIT", "TIMEOUT");
+  std::string text = Row("METHOD", "PATH", "AUDIENCE", "LIMIT", "TIMEOUT", "LANE", "TARGET");
   for (const Route& route : routes_) {
     std::string audience = Name(route.audience);
     if (!route.requirement.empty()) audience += " " + route.requirement;
-    text += absl::StrFormat("%-7s %-36s %-26s %-8s %d ms\n", route.method, route.path, audience,
-                            Name(route.limit), DurationOf(route.timeout).count());
+    text += Row(route.method, route.path, audience, Name(route.limit), Text(route.timeout),
+                Name(LaneOf(route)), route.upstream.empty() ? "gateway" : route.upstream);
   }
   return text;
 }
@@ -69,6 +108,9 @@ std::chrono::milliseconds DurationOf(Timeout timeout) {
       return std::chrono::seconds(5);
     case Timeout::kSlow:
       return std::chrono::seconds(15);
+    case Timeout::kProxy:
+    case Timeout::kStream:
+      return std::chrono::seconds(5);
   }
   return {};
 }

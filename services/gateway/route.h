@@ -11,6 +11,7 @@
 
 #include "gatehouse/type/v1/passport.pb.h"
 #include "libs/http/router.h"
+#include "libs/http/upstream_group.h"
 
 namespace gatehouse::gateway {
 
@@ -29,14 +30,27 @@ enum class Audience {
 enum class Limit {
   kNone,     // Health.
   kAddress,  // By client address: whatever takes a password, passkey or mailed code.
-  kUser,     // By user.
+  kUser,     // By user; by address where nobody is known.
+  kProxy,    // The same, in a bucket of its own: what goes to an upstream.
 };
+
+// What a request competes with when the gateway is full.
+enum class Lane {
+  kVital,   // Health: never refused.
+  kAdmin,   // What needs a role or permission, on the gateway's own surfaces.
+  kApi,     // Own routes.
+  kProxy,   // Upstreams.
+  kSocket,  // WebSockets and event streams.
+};
+inline constexpr std::size_t kLanes = 5;
 
 // How long the client waits at most.
 enum class Timeout {
   kQuick,     // 2 s: answered from memory.
   kStandard,  // 5 s: one call.
   kSlow,      // 15 s: password hashing and sagas.
+  kProxy,     // As the upstream's own timeouts say.
+  kStream,    // None.
 };
 
 // Calls Reply or Fail of the context in the end, from any thread; never blocks.
@@ -55,7 +69,17 @@ struct Route {
   std::string code_401 = "";
   std::string code_403 = "";
   Handler handler = nullptr;
+  // Where it goes instead of an RPC; null with `upstream` set: no address is known.
+  std::string upstream = "";
+  std::shared_ptr<http::UpstreamGroup> group = nullptr;
+  // 0: as the configuration says for its class. Proxied bodies are streamed.
+  std::size_t body_bytes_max = 0;
+  bool checks_json = true;  // A proxied body must be JSON.
+  bool is_socket = false;   // A WebSocket or an event stream.
 };
+
+// The lane of a route follows from the rest of it.
+Lane LaneOf(const Route& route);
 
 // Build once, then read from any thread.
 class RouteTable {
@@ -74,6 +98,7 @@ class RouteTable {
   http::Router router_;
 };
 
+// Of the whole request; for kProxy and kStream, of one call that is made for it.
 std::chrono::milliseconds DurationOf(Timeout timeout);
 
 // Whether a user may take `route`, in full where it is kOptional. A narrowed

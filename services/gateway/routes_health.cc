@@ -1,6 +1,9 @@
+#include <optional>
+
 #include "libs/base/time_text.h"
 #include "libs/service/commands.h"
 #include "services/gateway/health.h"
+#include "services/gateway/lease_keeper.h"
 #include "services/gateway/request_context.h"
 #include "services/gateway/routes.h"
 
@@ -14,6 +17,22 @@ bool IsControlFresh(const RequestContext& context) {
   return context.parts().control.IsFresh(std::chrono::steady_clock::now());
 }
 
+// Whether Redis answers; nullopt where none is set.
+std::optional<bool> RedisUp(const RequestContext& context) {
+  const LeaseKeeper* leases = context.parts().leases;
+  if (leases == nullptr) return std::nullopt;
+  return leases->IsUp();
+}
+
+const char* StatusText(std::optional<bool> is_up) {
+  if (!is_up) return kAbsent;
+  return *is_up ? "healthy" : "unhealthy";
+}
+
+Health JudgeAll(const RequestContext& context, const std::vector<PartHealth>& parts) {
+  return Judge(parts, IsControlFresh(context), !RedisUp(context).value_or(true));
+}
+
 void WriteStatus(JsonWriter& json, std::string_view name, std::string_view status) {
   json.Key(name).BeginObject().Field("status", status).EndObject();
 }
@@ -21,7 +40,7 @@ void WriteStatus(JsonWriter& json, std::string_view name, std::string_view statu
 void GetHealth(const Context& context) {
   const std::vector<PartHealth> parts = context->parts().health.Parts();
   const bool fresh = IsControlFresh(*context);
-  const Health health = Judge(parts, fresh);
+  const Health health = JudgeAll(*context, parts);
   JsonWriter json;
   json.BeginObject().Field("status", HealthText(health)).Field("service", "gatehouse");
   json.Field("timestamp", FormatTime(context->parts().clock.Now())).Key("services").BeginObject();
@@ -33,7 +52,7 @@ void GetHealth(const Context& context) {
     json.EndObject();
   }
   WriteStatus(json, "database", IsDatabaseUp(parts) ? "healthy" : "unhealthy");
-  WriteStatus(json, "redis", kAbsent);
+  WriteStatus(json, "redis", StatusText(RedisUp(*context)));
   WriteStatus(json, "storage", kAbsent);
   json.EndObject().Key("plugins").BeginArray().EndArray().EndObject();
   context->ReplyJson(health == Health::kUnhealthy ? 503 : 200, json.Take());
@@ -46,7 +65,8 @@ void GetReady(const Context& context) {
   const bool database = IsDatabaseUp(context->parts().health.Parts());
   JsonWriter json;
   json.BeginObject().Field("status", status == 200 ? "ready" : "not_ready");
-  json.Field("database", database ? "healthy" : "unhealthy").Field("redis", kAbsent).EndObject();
+  json.Field("database", database ? "healthy" : "unhealthy");
+  json.Field("redis", StatusText(RedisUp(*context))).EndObject();
   context->ReplyJson(status, json.Take());
 }
 
@@ -57,7 +77,10 @@ void GetReadyz(const Context& context) {
   json.BeginObject().Field("status", status == 200 ? "ready" : "not_ready");
   json.Key("checks").BeginObject();
   json.Field("database", database ? "ok" : "error: no service reaches it");
-  json.Field("cache", kAbsent).Field("storage", kAbsent).EndObject().EndObject();
+  const std::optional<bool> redis = RedisUp(*context);
+  const char* cache = redis.value_or(false) ? "ok" : "error: Redis does not answer";
+  json.Field("cache", redis ? cache : kAbsent);
+  json.Field("storage", kAbsent).EndObject().EndObject();
   context->ReplyJson(status, json.Take());
 }
 
@@ -67,10 +90,27 @@ void GetReadiness(const Context& context) {
   json.BeginObject().Field("status", status == 200 ? "ready" : "degraded");
   if (context->identity() != nullptr) {
     json.Field("database", IsDatabaseUp(context->parts().health.Parts()));
-    json.NullField("redis").Field("mode", "postgresql").Field("cache_backend", "memory");
+    const std::optional<bool> redis = RedisUp(*context);
+    json.Key("redis").Raw(redis ? (*redis ? "true" : "false") : "null");
+    json.Field("mode", "postgresql").Field("cache_backend", "memory");
   }
   json.EndObject();
   context->ReplyJson(status, json.Take());
+}
+
+// For staff: each part by itself. The queue and its workers are the process of jobs.
+void GetSystemHealth(const Context& context) {
+  const std::vector<PartHealth> parts = context->parts().health.Parts();
+  const Health health = JudgeAll(*context, parts);
+  const bool jobs = IsServing(parts, "jobs");
+  JsonWriter json;
+  json.BeginObject().Field("status", HealthText(health));
+  json.Field("timestamp", FormatTime(context->parts().clock.Now())).Key("checks").BeginObject();
+  json.Field("database", StatusText(IsDatabaseUp(parts)));
+  json.Field("redis", StatusText(RedisUp(*context))).Field("storage", kAbsent);
+  json.Field("job_queue", StatusText(jobs)).Field("workers", StatusText(jobs));
+  json.EndObject().EndObject();
+  context->ReplyJson(health == Health::kUnhealthy ? 503 : 200, json.Take());
 }
 
 // An answer that depends on nothing but the process being there.
@@ -103,6 +143,13 @@ void AddHealthRoutes(RouteTable& table) {
   AddProbe(table, "/api/readyz/", GetReadyz);
   AddProbe(table, "/platform/monitor/liveness", Fixed(R"({"status":"alive"})"));
   AddProbe(table, "/platform/monitor/readiness", GetReadiness, "manage_gateway");
+  table.Add({.method = "GET",
+             .path = "/system/health/",
+             .audience = Audience::kRole,
+             .requirement = "admin",
+             .limit = Limit::kNone,
+             .timeout = Timeout::kQuick,
+             .handler = GetSystemHealth});
 }
 
 }  // namespace gatehouse::gateway

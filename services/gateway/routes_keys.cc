@@ -243,11 +243,10 @@ void AddKeyRoutes(RouteTable& table) {
              .path = "/auth/logout",
              .audience = Audience::kUser,
              .handler = [](const Context& context) { LogOut(context, "Logout successful"); }});
-  // What random bits protect needs no limit: this is asked for every request of others.
   table.Add({.method = "POST",
              .path = "/auth/validate",
              .audience = Audience::kPublic,
-             .limit = Limit::kNone,
+             .limit = Limit::kUser,
              .handler = Validate});
   AddAdmin(table, "GET", "/admin/keys", ListKeys);
   AddAdmin(table, "POST", "/admin/keys", CreateKey);

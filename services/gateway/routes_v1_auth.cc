@@ -232,9 +232,8 @@ void AddOwn(RouteTable& table, const char* method, const char* path, Handler han
 void AddV1AuthRoutes(RouteTable& table) {
   AddPublic(table, "/api/v1/auth/login/", Limit::kAddress, Timeout::kSlow, LogIn);
   AddPublic(table, "/api/v1/auth/register/", Limit::kAddress, Timeout::kSlow, Register);
-  // What 256 random bits protect needs no limit.
-  AddPublic(table, "/api/v1/auth/refresh/", Limit::kNone, Timeout::kStandard, Refresh);
-  AddPublic(table, "/api/v1/auth/validate/", Limit::kNone, Timeout::kStandard, Validate);
+  AddPublic(table, "/api/v1/auth/refresh/", Limit::kUser, Timeout::kStandard, Refresh);
+  AddPublic(table, "/api/v1/auth/validate/", Limit::kUser, Timeout::kStandard, Validate);
   AddOwn(table, "POST", "/api/v1/auth/logout/",
          [](const Context& context) { LogOut(context, "Successfully logged out"); });
   AddOwn(table, "GET", "/api/v1/auth/me/", GetMe);

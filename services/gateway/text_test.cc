@@ -152,7 +152,6 @@ TEST(OptionsTest, DefaultsServeWithoutTls) {
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->http_address, "127.0.0.1:8000");
   EXPECT_FALSE(options->session_cookie_secure);
-  EXPECT_TRUE(options->access_log);
 }
 
 TEST(OptionsTest, HttpsOnlySecuresTheCookies) {

@@ -1,0 +1,151 @@
+#include "services/gateway/config_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+
+#include "libs/base/unique_fd.h"
+
+namespace gatehouse::gateway {
+namespace {
+
+constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;
+
+// The bytes of a file; nullopt with *why.
+std::optional<std::string> ReadWhole(const std::string& path, std::string* why) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat info {};
+  if (!file.valid() || ::fstat(file.get(), &info) != 0) {
+    *why = std::strerror(errno);
+    return std::nullopt;
+  }
+  if (!S_ISREG(info.st_mode)) {
+    *why = "not a file";
+    return std::nullopt;
+  }
+  std::string text;
+  text.resize(std::min(static_cast<std::size_t>(info.st_size) + 1, kFileBytesMax + 1));
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t count = ::read(file.get(), text.data() + size, text.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      *why = std::strerror(errno);
+      return std::nullopt;
+    }
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+    // It may have grown since its size was asked.
+    if (size == text.size() && size <= kFileBytesMax) {
+      text.resize(std::min(size * 2, kFileBytesMax + 1));
+    }
+  }
+  if (size > kFileBytesMax) {
+    *why = "larger than " + std::to_string(kFileBytesMax >> 20) + " MiB";
+    return std::nullopt;
+  }
+  text.resize(size);
+  return text;
+}
+
+std::string UpperCase(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+// Turns what is not a section into names and texts.
+class Flattener {
+ public:
+  Flattener(const std::string& file, config::Problems* problems)
+      : file_(file), problems_(problems) {}
+
+  void AddAll(const std::string& prefix, const ConfigNode& map) {
+    for (const ConfigNode::Member& member : map.members) {
+      const bool is_top = prefix.empty() && !in_custom_;
+      if (is_top && IsSection(member.key)) continue;
+      if (is_top && member.key == "custom" && member.value.kind == ConfigNode::Kind::kMap) {
+        in_custom_ = true;
+        AddAll("", member.value);
+        in_custom_ = false;
+        continue;
+      }
+      Add(prefix + UpperCase(member.key), member);
+    }
+  }
+
+  std::vector<config::Sourced> Take() { return std::move(values_); }
+
+ private:
+  void Add(const std::string& name, const ConfigNode::Member& member) {
+    switch (member.value.kind) {
+      case ConfigNode::Kind::kNull:
+        return;
+      case ConfigNode::Kind::kScalar:
+        return AddValue(name, member.line, member.value.text);
+      case ConfigNode::Kind::kList:
+        return AddValue(name, member.line, Joined(name, member));
+      case ConfigNode::Kind::kMap:
+        return AddAll(name + '_', member.value);
+    }
+  }
+
+  std::string Joined(const std::string& name, const ConfigNode::Member& member) {
+    std::string joined;
+    for (const ConfigNode& item : member.value.items) {
+      if (item.kind != ConfigNode::Kind::kScalar) {
+        problems_->push_back({PlaceOf(file_, item.line), name + " must be a list of texts"});
+      }
+      joined += (joined.empty() ? "" : ",") + item.text;
+    }
+    return joined;
+  }
+
+  void AddValue(const std::string& name, int line, std::string text) {
+    if (name == "CONFIG_FILE" || name == "ENV_FILE") {
+      problems_->push_back({PlaceOf(file_, line), name + " cannot be set in the file itself"});
+      return;
+    }
+    values_.push_back({name, std::move(text), PlaceOf(file_, line)});
+  }
+
+  const std::string& file_;
+  config::Problems* const problems_;
+  std::vector<config::Sourced> values_;
+  bool in_custom_ = false;
+};
+
+}  // namespace
+
+config::Source ConfigFile::AsSource() {
+  return [this](const std::function<std::string(const std::string&)>& text,
+                config::Problems* problems) {
+    sections_ = {};
+    const std::string path = fixed_path_.empty() ? text("CONFIG_FILE") : fixed_path_;
+    return path.empty() ? std::vector<config::Sourced>() : Read(path, problems);
+  };
+}
+
+std::vector<config::Sourced> ConfigFile::Read(const std::string& path, config::Problems* problems) {
+  std::string why;
+  const std::optional<std::string> text = ReadWhole(path, &why);
+  if (!text) {
+    problems->push_back({path, "cannot be read: " + why});
+    return {};
+  }
+  const std::optional<ConfigNode> root = ParseConfigTree(*text, path, problems);
+  if (!root) return {};
+  if (root->kind != ConfigNode::Kind::kMap && root->kind != ConfigNode::Kind::kNull) {
+    problems->push_back({PlaceOf(path, root->line), "the file must be a map of keys and values"});
+    return {};
+  }
+  Flattener flattener(path, problems);
+  flattener.AddAll("", *root);
+  sections_ = ReadSections(*root, path, problems);
+  return flattener.Take();
+}
+
+}  // namespace gatehouse::gateway

@@ -1,0 +1,440 @@
+// A reload under a running gateway: what it swaps, what it leaves alone, what each key
+// does at once.
+#include "services/gateway/reloader.h"
+
+#include <cstdio>
+#include <future>
+
+#include "libs/http/server.h"
+#include "libs/log/log.h"
+#include "services/gateway/config_testing.h"
+#include "services/gateway/gateway_fixture.h"
+#include "services/gateway/websocket_client.h"
+
+namespace gatehouse::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr char kBase[] = "access_log: false\nrate_limit_enabled: false\n";
+
+// An upstream that answers with its name; with a path of "/slow", when it is told to.
+class NamedUpstream {
+ public:
+  explicit NamedUpstream(std::string name) : name_(std::move(name)) {
+    http::ServerOptions options;
+    options.address = "127.0.0.1:0";
+    options.workers = 1;
+    auto server = http::Server::Start(options, [this](std::shared_ptr<http::Exchange> exchange) {
+      if (exchange->request().path.starts_with("/slow")) {
+        const std::lock_guard lock(mutex_);
+        if (!released_) return held_.push_back(std::move(exchange));
+      }
+      Answer(*exchange);
+    });
+    EXPECT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  ~NamedUpstream() { Release(); }
+
+  std::string url() const { return "http://" + server_->address(); }
+  bool holds() {
+    const std::lock_guard lock(mutex_);
+    return !held_.empty();
+  }
+  void Release() {
+    const std::lock_guard lock(mutex_);
+    released_ = true;
+    for (const auto& exchange : held_) Answer(*exchange);
+    held_.clear();
+  }
+
+ private:
+  void Answer(http::Exchange& exchange) {
+    http::Response response;
+    response.headers.push_back({"Content-Type", "application/json"});
+    response.body = '"' + name_ + '"';
+    exchange.Reply(std::move(response));
+  }
+
+  const std::string name_;
+  std::mutex mutex_;
+  bool released_ = false;                              // guarded by mutex_
+  std::vector<std::shared_ptr<http::Exchange>> held_;  // guarded by mutex_
+  std::unique_ptr<http::Server> server_;
+};
+
+class ReloadTest : protected ConfigSetup, public GatewayTest {
+ protected:
+  ReloadTest()
+      : ConfigSetup(kBase),
+        GatewayTest(TestOptions(), *ReadHotConfig(settings(), file().sections()),
+                    {.settings = &settings(), .file = &file()}) {}
+  ~ReloadTest() override {
+    log::SetLevel(log::Level::kInfo);
+    log::SetFormat(log::Format::kJson);
+    metrics::SetEnabled(true);
+  }
+
+  // The names that changed.
+  std::vector<std::string> Reload(const std::string& yaml, const std::string& base = kBase) {
+    WriteFile(base + yaml);
+    const auto changed = gateway_.reloader().Reload();
+    EXPECT_TRUE(changed.ok()) << changed.status();
+    return changed.ok() ? *changed : std::vector<std::string>{"nothing"};
+  }
+
+  // A route to `upstream`.
+  static std::string RouteTo(const std::string& upstream, const std::string& path = "/r") {
+    return "routes: [{method: GET, path: '" + path + "', audience: user, upstream: " + upstream +
+           "}]\n";
+  }
+  static std::string UpstreamAt(const std::string& name, const std::string& url,
+                                const std::string& more = "") {
+    return "upstreams: [{name: " + name + ", urls: '" + url + "'" + more + "}]\n";
+  }
+
+  const http::UpstreamOptions& Core() {
+    return gateway_.snapshot()->groups.at(kCoreManager)->options();
+  }
+};
+
+TEST_F(ReloadTest, ARouteIsThereAtOnceAndGoneAtOnce) {
+  NamedUpstream upstream("first");
+  EXPECT_EQ(Get("/r", user_).status, 404);
+  EXPECT_THAT(Reload(UpstreamAt("u", upstream.url()) + RouteTo("u")),
+              ElementsAre("routes", "upstreams"));
+  EXPECT_EQ(Get("/r", "").status, 401);
+  EXPECT_EQ(Get("/r", user_).body, "\"first\"");
+  Reload("");
+  EXPECT_EQ(Get("/r", user_).status, 404);
+}
+
+TEST_F(ReloadTest, AFileThatIsNotGoodKeepsEverything) {
+  NamedUpstream upstream("first");
+  Reload("cache_ttl: 5\n" + UpstreamAt("u", upstream.url()) + RouteTo("u"));
+  const SnapshotPtr before = gateway_.snapshot();
+  for (const char* bad : {"cache_ttl: 6\nroutes: [{path: /x}]\n", "cache_ttl: [\n", "nonsense: 1\n",
+                          "cors: {allowed_origins: '*', allow_credentials: true}\n"}) {
+    WriteFile(std::string(kBase) + bad);
+    const auto changed = gateway_.reloader().Reload();
+    EXPECT_EQ(Reason(changed.status()), "CONFIG_INVALID") << bad;
+    EXPECT_THAT(std::string(changed.status().message()), HasSubstr(path() + ":")) << bad;
+    EXPECT_EQ(gateway_.snapshot(), before) << bad;
+  }
+  EXPECT_EQ(settings().Int("CACHE_TTL"), 5);
+  EXPECT_EQ(Get("/r", user_).body, "\"first\"");
+}
+
+// The environment of a process must not change once it has threads.
+struct WithEnvironment {
+  WithEnvironment() { ::setenv("CACHE_TTL", "11", 1); }
+  ~WithEnvironment() { ::unsetenv("CACHE_TTL"); }
+};
+
+class EnvironmentTest : private WithEnvironment, public ReloadTest {};
+
+TEST_F(EnvironmentTest, TheEnvironmentWinsOverTheFile) {
+  EXPECT_EQ(hot().cache_ttl, std::chrono::seconds(11));
+  EXPECT_THAT(Reload("cache_ttl: 12\ncache_max_size: 99\n"), ElementsAre("CACHE_MAX_SIZE"));
+  EXPECT_EQ(hot().cache_ttl, std::chrono::seconds(11));
+  EXPECT_EQ(hot().cache_size_max, 99u);
+}
+
+TEST_F(ReloadTest, NothingNewSwapsNothing) {
+  const SnapshotPtr before = gateway_.snapshot();
+  EXPECT_THAT(Reload("# a comment\n"), IsEmpty());
+  EXPECT_EQ(gateway_.snapshot(), before);
+}
+
+TEST_F(ReloadTest, AnUpstreamThatStaysKeepsItsState) {
+  const std::string upstream = UpstreamAt("u", "http://127.0.0.1:9");
+  Reload(upstream);
+  const auto group = gateway_.snapshot()->groups.at("u");
+  Reload(upstream + RouteTo("u"));
+  EXPECT_EQ(gateway_.snapshot()->groups.at("u"), group) << "only a route is new";
+  Reload(UpstreamAt("u", "http://127.0.0.1:9", ", head_timeout: 3"));
+  const auto other = gateway_.snapshot()->groups.at("u");
+  EXPECT_NE(other, group);
+  ASSERT_EQ(other->endpoints().size(), 1u);
+  EXPECT_EQ(other->endpoints()[0], group->endpoints()[0]) << "the address is the same";
+  Reload(UpstreamAt("u", "http://127.0.0.1:8"));
+  EXPECT_NE(gateway_.snapshot()->groups.at("u")->endpoints()[0], group->endpoints()[0]);
+}
+
+TEST_F(ReloadTest, ARequestKeepsTheConfigurationThatItBeganWith) {
+  NamedUpstream upstream("slow");
+  Reload(UpstreamAt("u", upstream.url()) + RouteTo("u", "/slow"));
+  auto answer = std::async(std::launch::async, [&] { return Get("/slow", user_); });
+  ASSERT_TRUE(Eventually([&] { return upstream.holds(); }));
+  Reload("");
+  EXPECT_EQ(Get("/slow", user_).status, 404);
+  upstream.Release();
+  EXPECT_EQ(answer.get().body, "\"slow\"");
+}
+
+TEST_F(ReloadTest, AnUpstreamByNameIsResolvedBeforeItIsAsked) {
+  NamedUpstream upstream("by name");
+  const std::string url = upstream.url();
+  Reload(UpstreamAt("u", "http://localhost" + url.substr(url.rfind(':'))) + RouteTo("u"));
+  EXPECT_EQ(Get("/r", user_).status, 200);
+}
+
+TEST_F(ReloadTest, WhatChangedIsLoggedWithoutSecrets) {
+  ::testing::internal::CaptureStderr();
+  Reload("cache_ttl: 9\nredis_url: redis://u:hunter2@127.0.0.1:1\nlimits: {in_flight: {api: 9}}\n");
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log,
+              HasSubstr(R"("message":"config changed","key":"CACHE_TTL","old":"60","new":"9")"));
+  EXPECT_THAT(log, HasSubstr(R"("config changed, needs a restart","key":"REDIS_URL")"));
+  EXPECT_THAT(log, HasSubstr(R"("key":"limits in_flight api","old":"2048","new":"9")"));
+  EXPECT_THAT(log, Not(HasSubstr("hunter2")));
+}
+
+TEST_F(ReloadTest, FiveThousandRoutes) {
+  std::string yaml = UpstreamAt("u", "http://127.0.0.1:9") + "routes:\n";
+  for (int i = 0; i < 5000; ++i) {
+    yaml += "  - {method: GET, path: '/things/" + std::to_string(i) +
+            "/{id}', audience: user, upstream: u}\n";
+  }
+  Reload(yaml);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_THAT(Reload(yaml + "  - {method: GET, path: /one-more, audience: user, upstream: u}\n"),
+              ElementsAre("routes"));
+  const auto took = std::chrono::steady_clock::now() - begin;
+  std::printf("a route change among 5,000 routes: %.1f ms\n",
+              std::chrono::duration<double, std::milli>(took).count());
+  EXPECT_EQ(Get("/one-more", "").status, 401);
+}
+
+TEST_F(ReloadTest, LogLevelAndFormat) {
+  Reload("log_level: debug\n");
+  EXPECT_TRUE(log::Enabled(log::Level::kDebug));
+  Reload("log_level: error\n");
+  EXPECT_FALSE(log::Enabled(log::Level::kWarning));
+  Reload("log_format: plain\n");
+  ::testing::internal::CaptureStderr();
+  log::Info("a line");
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(" INFO "));
+}
+
+TEST_F(ReloadTest, AccessLog) {
+  ::testing::internal::CaptureStderr();
+  Get("/api/me/", user_);
+  Reload("access_log: true\n", "rate_limit_enabled: false\n");
+  Get("/health", "");
+  EXPECT_TRUE(Eventually([&] {
+    return ::testing::internal::GetCapturedStderr().find("\"route\":\"/health\"") !=
+           std::string::npos;
+  }));
+}
+
+TEST_F(ReloadTest, MetricsEnabled) {
+  const auto exposer = metrics::Exposer::Start("127.0.0.1:0");
+  ASSERT_TRUE(exposer.ok()) << exposer.status();
+  const auto scrape = [&] { return Fetch((*exposer)->address(), "GET", "/metrics").body; };
+  EXPECT_THAT(scrape(), HasSubstr("gatehouse_http_in_flight"));
+  Reload("metrics: {enabled: false}\n");
+  EXPECT_THAT(scrape(), Not(HasSubstr("gatehouse_")));
+}
+
+TEST_F(ReloadTest, GatewayTimeout) {
+  std::atomic<std::int64_t> millis{0};
+  services_.get_account.DoWithCall(
+      [&](rpc::Call& call, const auto&) -> absl::StatusOr<billing::v1::Account> {
+        const auto left = call.deadline() - std::chrono::steady_clock::now();
+        millis = std::chrono::duration_cast<milliseconds>(left).count();
+        return billing::v1::Account();
+      });
+  const auto ask = [&] {
+    millis = 0;
+    Get("/api/billing/reserve/balance/", user_);
+    return millis.load();
+  };
+  EXPECT_GT(ask(), 2000) << "what the route's own class allows";
+  Reload("gateway_timeout: 0.9\n");
+  const std::int64_t left = ask();
+  EXPECT_GT(left, 0);
+  EXPECT_LE(left, 900);
+}
+
+TEST_F(ReloadTest, BodyBytesMaxOfOwnAndOfProxiedRoutes) {
+  NamedUpstream upstream("core");
+  const std::string core = "core_manager_url: " + upstream.url() + "\n";
+  const std::string body = R"({"a":")" + std::string(2000, 'x') + "\"}";
+  const auto own = [&] { return Post("/api/jobs/", user_, body).status; };
+  const auto proxied = [&] { return Post("/api/v1/personas/instances", user_, body).status; };
+  Reload(core);
+  EXPECT_EQ(own(), 400);
+  EXPECT_EQ(proxied(), 200);
+  Reload(core + "body_bytes_max: 1024\n");
+  EXPECT_EQ(own(), 413);
+  EXPECT_EQ(proxied(), 200);
+  Reload(core + "proxy_body_bytes_max: 1024\n");
+  EXPECT_EQ(own(), 400);
+  EXPECT_EQ(proxied(), 413);
+}
+
+TEST_F(ReloadTest, CoreManagerUrl) {
+  const std::string path = "/api/v1/personas/instances";
+  EXPECT_EQ(Get(path, user_).status, 502) << "none is known";
+  NamedUpstream first("first");
+  NamedUpstream second("second");
+  Reload("core_manager_url: " + first.url() + "\n");
+  EXPECT_EQ(Get(path, user_).body, "\"first\"");
+  Reload("core_manager_url: " + second.url() + "\n");
+  EXPECT_EQ(Get(path, user_).body, "\"second\"");
+  Reload("");
+  EXPECT_EQ(Get(path, user_).status, 502);
+}
+
+TEST_F(ReloadTest, UpstreamTimeout) {
+  NamedUpstream upstream("slow");
+  Reload(UpstreamAt("u", upstream.url()) + RouteTo("u", "/slow") + "upstream_timeout: 0.2\n");
+  EXPECT_EQ(Get("/slow", user_).status, 504) << "30 seconds otherwise, which no test waits for";
+}
+
+TEST_F(ReloadTest, ConnectionTimeoutRetriesAndBreakerReachTheUpstream) {
+  const std::string core = "core_manager_url: http://127.0.0.1:9\n";
+  Reload(core);
+  EXPECT_EQ(Core().connect_timeout, milliseconds(10000));
+  Reload(core + "connection_timeout: 0.25\n");
+  EXPECT_EQ(Core().connect_timeout, milliseconds(250));
+  Reload(core + "retry: {enabled: false}\n");
+  EXPECT_FALSE(Core().retries);
+  EXPECT_EQ(Core().attempts_max, 1);
+  Reload(core + "retry: {max_attempts: 2, backoff: 0.125}\n");
+  EXPECT_TRUE(Core().retries);
+  EXPECT_EQ(Core().attempts_max, 2);
+  EXPECT_EQ(Core().retry_backoff, milliseconds(125));
+  Reload(core + "circuit_breaker: {timeout: 1.5}\n");
+  EXPECT_EQ(Core().breaker_timeout, milliseconds(1500));
+}
+
+TEST_F(ReloadTest, CircuitBreaker) {
+  const std::string dead = "core_manager_url: http://127.0.0.1:1\n";
+  const auto state = [&] {
+    return gateway_.snapshot()->groups.at(kCoreManager)->breaker(std::chrono::steady_clock::now());
+  };
+  const auto fail_twice = [&] {
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(Get("/api/v1/personas/instances", user_).status, 502);
+    }
+  };
+  Reload(dead + "retry_enabled: false\ncircuit_breaker: {threshold: 2}\n");
+  fail_twice();
+  EXPECT_EQ(state(), http::UpstreamGroup::Breaker::kOpen);
+  Reload(dead + "retry_enabled: false\ncircuit_breaker: {threshold: 2, enabled: false}\n");
+  fail_twice();
+  EXPECT_EQ(state(), http::UpstreamGroup::Breaker::kClosed);
+  Reload(dead + "retry_enabled: false\ncircuit_breaker: {threshold: 3}\n");
+  fail_twice();
+  EXPECT_EQ(state(), http::UpstreamGroup::Breaker::kClosed);
+}
+
+TEST_F(ReloadTest, CacheTtl) {
+  const auto look_ups = [&] {
+    const std::size_t before = services_.look_up.calls();
+    for (int i = 0; i < 3; ++i)
+      EXPECT_EQ(Get("/platform/config/reloadable-keys", user_).status, 200);
+    return services_.look_up.calls() - before;
+  };
+  EXPECT_LE(look_ups(), 1u) << "remembered";
+  Reload("cache: {ttl: 0}\n");
+  EXPECT_EQ(look_ups(), 3u);
+  Reload("");
+  EXPECT_LE(look_ups(), 1u);
+}
+
+TEST_F(ReloadTest, CacheMaxSize) {
+  std::vector<std::string> tokens;
+  for (int i = 0; i < 80; ++i) tokens.push_back(services_.AddToken("user", {}));
+  const auto look_ups = [&] {
+    const std::size_t before = services_.look_up.calls();
+    for (const std::string& token : tokens) Get("/platform/config/reloadable-keys", token);
+    return services_.look_up.calls() - before;
+  };
+  EXPECT_EQ(look_ups(), 80u);
+  EXPECT_EQ(look_ups(), 0u) << "all remembered";
+  Reload("cache: {max_size: 16}\n");
+  EXPECT_EQ(look_ups(), 80u) << "forgotten";
+  EXPECT_GT(look_ups(), 40u) << "there is room for few";
+}
+
+TEST_F(ReloadTest, CorsAllowedOrigins) {
+  const auto allowed = [&] {
+    return Get("/health", "", {{"Origin", "https://a.example"}}).Get("Access-Control-Allow-Origin");
+  };
+  EXPECT_EQ(allowed(), "");
+  Reload("cors: {allowed_origins: [https://a.example]}\n");
+  EXPECT_EQ(allowed(), "https://a.example");
+  EXPECT_EQ(Send("OPTIONS", "/api/jobs/", "", "",
+                 {{"Origin", "https://a.example"}, {"Access-Control-Request-Method", "POST"}})
+                .Get("Access-Control-Allow-Origin"),
+            "https://a.example");
+  Reload("");
+  EXPECT_EQ(allowed(), "");
+}
+
+TEST_F(ReloadTest, RateLimits) {
+  const auto limit = [&](const std::string& token) {
+    return Get("/api/jobs/", token).Get("X-RateLimit-Limit");
+  };
+  EXPECT_EQ(limit(user_), "") << "off";
+  Reload("limits: {user: {per_second: 7, burst: 70}}\n", "access_log: false\n");
+  EXPECT_EQ(limit(user_), "7");
+  Reload("limits: {user: {per_second: 8, burst: 70}}\n", "access_log: false\n");
+  EXPECT_EQ(limit(user_), "8");
+}
+
+TEST_F(ReloadTest, RateLimitOfWhoIsUnknown) {
+  const auto policy = [&] {
+    return Post("/auth/validate", "", R"({"token":"x"})").Get("RateLimit-Policy");
+  };
+  EXPECT_EQ(policy(), "") << "off";
+  Reload("rate_limit: {requests: 5, window: 3600}\n", "access_log: false\n");
+  EXPECT_EQ(policy(), R"("anonymous";q=5;w=3600)");
+  Reload("rate_limit: {requests: 6, window: 60}\n", "access_log: false\n");
+  EXPECT_EQ(policy(), R"("anonymous";q=6;w=60)");
+  Reload("rate_limit: {enabled: false}\n", "access_log: false\n");
+  EXPECT_EQ(policy(), "");
+}
+
+TEST_F(ReloadTest, SocketsPerUserMax) {
+  const auto connect = [&] {
+    return std::make_unique<WebSocketClient>(gateway_.address(), "/api/v1/ws",
+                                             Headers{{"Authorization", "Bearer " + user_}});
+  };
+  const auto first = connect();
+  const auto second = connect();
+  EXPECT_EQ(second->answer().status, 101);
+  Reload("sockets_per_user_max: 2\n");
+  EXPECT_EQ(connect()->answer().status, 429);
+  Reload("sockets_per_user_max: 3\n");
+  EXPECT_EQ(connect()->answer().status, 101);
+  second->SendText(R"({"type":"command","event":"ping","id":"7"})");
+  EXPECT_THAT(second->Read(), HasSubstr("pong")) << "those that are open stay";
+}
+
+TEST_F(ReloadTest, InFlightMax) {
+  NamedUpstream upstream("slow");
+  const std::string route = UpstreamAt("u", upstream.url()) + RouteTo("u", "/slow/{n}");
+  Reload(route + "limits: {in_flight: {proxy: 1}}\n");
+  auto first = std::async(std::launch::async, [&] { return Get("/slow/1", user_); });
+  ASSERT_TRUE(Eventually([&] { return upstream.holds(); }));
+  const Answer refused = Get("/slow/2", user_);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(Code(refused), "OVERLOADED");
+  EXPECT_EQ(refused.Get("Retry-After"), "1");
+  EXPECT_EQ(Get("/health", "").status, 200) << "health is never refused";
+  upstream.Release();
+  EXPECT_EQ(first.get().status, 200);
+  EXPECT_TRUE(Eventually([&] { return Get("/slow/2", user_).status == 200; }));
+}
+
+}  // namespace
+}  // namespace gatehouse::gateway
