@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 STACK := python3 deploy/local/stack.py
 SERVICES := gateway auth invitations billing jobs orchestrator_monitor
 
-.PHONY: help deps build demo test soak-identity browser up down restart status health logs migrate migration bootstrap dbshell lint asan tsan bench clean
+.PHONY: help deps build demo test soak-identity soak-edge fuzz browser up down restart status health logs migrate migration bootstrap dbshell lint asan tsan bench clean
 .DEFAULT_GOAL := help
 
 help: ## Lists the verbs
@@ -18,9 +18,13 @@ build: deps ## Builds everything
 demo: ## Builds, starts the stack, walks the main job, leaves the stack running
 	@tools/deps.sh tools/packages.txt && tools/build.sh build default $(JOBS) programs && $(STACK) up --if-needed && python3 deploy/local/demo.py
 test: build ## Builds and runs every test
-	@tools/npm.sh tests/clients && ctest --test-dir build --output-on-failure -j $(JOBS)
+	@tools/deps.sh tools/packages-test.txt && tools/npm.sh tests/clients && tools/npm.sh tests/openapi && ctest --test-dir build --output-on-failure -j $(JOBS)
 soak-identity: deps ## Refreshes, revokes and redeems a million times while services are killed; compares times
 	@tools/build.sh build default $(JOBS) identity_soak_test identity_timing_soak && IDENTITY_SOAK_OPERATIONS=$${IDENTITY_SOAK_OPERATIONS:-1000000} build/tests/identity_soak_test && build/tests/identity_timing_soak
+soak-edge: deps ## A million bent requests against peers; 1,000 reloads; 10,000 sockets; slow clients for long
+	@tools/deps.sh tools/packages-test.txt && tools/build.sh build default $(JOBS) programs differential_flow_test edge_memory_flow_test reload_flow_test slow_clients_flow_test && tools/npm.sh tests/clients && tools/soak_edge.sh
+fuzz: ## Runs each fuzzer for FUZZ_SECONDS (60)
+	@tools/deps.sh tools/packages.txt tools/packages-fuzz.txt && tools/fuzz.sh "$${FUZZ_SECONDS:-60}" $(JOBS)
 browser: ## Proves cookies, CSRF and SameSite in a real Chromium
 	@tools/deps.sh tools/packages.txt tools/packages-browser.txt && tools/build.sh build default $(JOBS) programs browser_flow_test && tools/npm.sh tests/browser && build/tests/browser_flow_test
 up: ## Starts the local stack; writes .env when there is none
@@ -56,6 +60,6 @@ asan: deps ## Runs the library tests under AddressSanitizer and UBSan
 tsan: deps ## Runs the library tests under ThreadSanitizer
 	@tools/sanitize.sh tsan $(JOBS)
 bench: ## Measures against peers in one run; writes bench/report.md
-	@tools/deps.sh tools/packages.txt tools/packages-bench.txt && tools/build.sh build default $(JOBS) all http_parser_bench token_bench && python3 bench/run.py
+	@tools/deps.sh tools/packages.txt tools/packages-bench.txt && tools/build.sh build default $(JOBS) all http_parser_bench mint_tokens token_bench && python3 bench/run.py
 clean: ## Removes build output; var/ and .env stay
-	@rm -rf build build-asan build-tsan
+	@rm -rf build build-asan build-tsan build-fuzz

@@ -67,13 +67,18 @@ def milliseconds(text):
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
-def load(url, pids, headers=(), seconds=SECONDS, connections=CONNECTIONS):
-    """One run of wrk: requests per second, latencies, and requests per CPU-second of `pids`."""
+def load(url, pids, headers=(), seconds=SECONDS, connections=CONNECTIONS, script=None, env=None):
+    """One run of wrk: requests per second, latencies, and requests per CPU-second of `pids`.
+
+    `script`: a Lua file beside this one, with `env` in its environment."""
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--latency"]
+    if script:
+        command += ["-s", str(pathlib.Path(__file__).parent / script)]
     for header in headers:
         command += ["-H", header]
     before = sum(cpu_seconds(pid) for pid in pids)
-    text = subprocess.run([*command, url], text=True, capture_output=True, check=True).stdout
+    text = subprocess.run([*command, url], text=True, capture_output=True, check=True,
+                          env=os.environ | (env or {})).stdout
     used = sum(cpu_seconds(pid) for pid in pids) - before
     requests = int(re.search(r"(\d+) requests in", text).group(1))
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)

@@ -1,6 +1,6 @@
 """Runs the benchmarks against their peers and writes report.md. Usage: run.py [PART...]
 
-Parts: hello me logins tokens parser processes build (default: all). BENCH_SECONDS (6) and
+Parts: hello proxy me logins tokens parser processes build (default: all). BENCH_SECONDS (6) and
 BENCH_PAIRS (5) set the length of the runs. Peers come from Debian and npm (bench/peers).
 """
 
@@ -19,11 +19,13 @@ import logins
 import me
 import measure
 import processes
+import proxy
 import tokens
 from stack import ROOT, Stack
 
-PARTS = {"hello": edge_hello.run, "me": me.run, "logins": logins.run, "tokens": tokens.run,
-         "parser": head_parser.run, "processes": processes.run, "build": build.run}
+PARTS = {"hello": edge_hello.run, "proxy": proxy.run, "me": me.run, "logins": logins.run,
+         "tokens": tokens.run, "parser": head_parser.run, "processes": processes.run,
+         "build": build.run}
 PEERS = pathlib.Path(__file__).parent / "peers"
 
 
@@ -39,6 +41,7 @@ def versions():
               "machine": f"{os.cpu_count()} cores, Linux {platform.release()}",
               "g++": output("g++", "-dumpfullversion"),
               "nginx": output("nginx", "-v").split("/")[-1],
+              "haproxy": output("haproxy", "-v").split()[2],
               "node": output(me.node_binary(), "--version"),
               "PostgreSQL": output("psql", "--version").split()[2]}
     for name, path in node.items():

@@ -23,7 +23,9 @@ class Stack:
                     "SECRET_KEY": secrets.token_urlsafe(32), "GATEWAY_PORT": "0",
                     "HTTPS_ONLY": "false", "LOG_LEVEL": "warning", "ACCESS_LOG": "false",
                     "AUTH_RATE_LIMIT": "0"}
-        text = "".join(f"{k}={v}\n" for k, v in (defaults | settings).items())
+        # None takes a default away.
+        chosen = {k: v for k, v in (defaults | settings).items() if v is not None}
+        text = "".join(f"{k}={v}\n" for k, v in chosen.items())
         (self.state / ".env").write_text(text)
         (self.state / ".env").chmod(0o600)
 

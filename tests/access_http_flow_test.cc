@@ -74,10 +74,11 @@ class HttpAccessFlow : public ::testing::Test {
     return minted.At("/token");
   }
 
-  // "/api/jobs/{id}/" with "id=…" to the path of a request.
+  // "/api/jobs/{id}/" with "id=…", or any path with "?…", to the target of a request.
   static std::string PathOf(const Row& row) {
     std::string path = row.at("path");
     const std::string arguments = access::Fill(row.at("arguments"), values_);
+    if (arguments.starts_with('?')) return path + arguments;
     for (std::size_t begin = 0; begin < arguments.size();) {
       const std::size_t end = std::min(arguments.find(' ', begin), arguments.size());
       const std::size_t equals = arguments.find('=', begin);

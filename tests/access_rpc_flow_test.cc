@@ -8,6 +8,7 @@
 
 #include <fstream>
 
+#include "gatehouse/auth/v1/announcement.pb.h"
 #include "gatehouse/auth/v1/audit.pb.h"
 #include "gatehouse/auth/v1/control.pb.h"
 #include "gatehouse/auth/v1/session.pb.h"
@@ -46,6 +47,7 @@ std::string NameOf(grpc::StatusCode code) {
 
 // Makes the linker keep every message, so that requests can be built by name.
 void LinkMessages() {
+  auth::v1::Announcement::descriptor();
   auth::v1::AuditEvent::descriptor();
   auth::v1::Epoch::descriptor();
   auth::v1::LogInRequest::descriptor();

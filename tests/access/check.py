@@ -35,18 +35,20 @@ def rpcs(folder):
                 yield f"{package}.{service}/{method}"
 
 
-def compare(what, present, listed):
+def compare(what, present, lines, name_words):
+    """A line begins with the name; an RPC's process follows it: a row for each."""
+    listed = [" ".join(line.split()[:name_words]) for line in lines]
     problems = [f"{what} without a row: {name}" for name in present if name not in listed]
     problems += [f"row without a {what}: {name}" for name in listed if name not in present]
-    problems += [f"two rows of one {what}: {name}" for name in set(listed)
-                 if listed.count(name) > 1]
+    problems += [f"two rows of one {what}: {line}" for line in set(lines)
+                 if lines.count(line) > 1]
     return problems
 
 
 def main():
     gateway, protos, stamp = sys.argv[1:]
-    problems = compare("route", routes(gateway), rows("routes.tsv", 2))
-    problems += compare("RPC", list(rpcs(protos)), rows("rpcs.tsv", 1))
+    problems = compare("route", routes(gateway), rows("routes.tsv", 2), 2)
+    problems += compare("RPC", list(rpcs(protos)), rows("rpcs.tsv", 2), 1)
     for problem in problems:
         print(f"tests/access: {problem}", file=sys.stderr)
     if problems:

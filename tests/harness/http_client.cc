@@ -7,6 +7,7 @@
 #include <sys/time.h>
 
 #include <boost/json.hpp>
+#include <cerrno>
 #include <cstdlib>
 
 #include "libs/base/unique_fd.h"
@@ -83,6 +84,7 @@ std::string Exchange(const std::string& address, const std::string& bytes,
   if (!fd.valid()) return answer;
   for (std::size_t sent = 0; sent < bytes.size();) {
     const ssize_t count = send(fd.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
     sent += static_cast<std::size_t>(count);
   }
@@ -90,6 +92,7 @@ std::string Exchange(const std::string& address, const std::string& bytes,
   char buffer[65536];
   for (;;) {
     const ssize_t count = recv(fd.get(), buffer, sizeof buffer, 0);
+    if (count < 0 && errno == EINTR) continue;  // A child has ended.
     if (count <= 0) return answer;
     answer.append(buffer, static_cast<std::size_t>(count));
     if (is_head && answer.find("\r\n\r\n") != answer.npos) return answer;

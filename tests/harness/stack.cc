@@ -73,7 +73,9 @@ void Stack::AddProcess(const std::string& name, const std::string& program) {
                      {"ADMIN_EMAIL", "admin@example.com"},
                      {"ADMIN_PASSWORD", kAdminPassword},
                      {"SECRET_KEY", std::string(48, 'k')},
-                     {"AUTH_RATE_LIMIT", "0"}};  // Where it is tested, the test sets it.
+                     // Where limits are tested, the test sets them.
+                     {"AUTH_RATE_LIMIT", "0"},
+                     {"RATE_LIMIT_ENABLED", "false"}};
   for (const char* service : kServices) {
     env[Upper(service) + "_ADDRESS"] = "unix:" + directory_ + "/" + service + ".sock";
   }
