@@ -4,6 +4,8 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 JOBS ?= $(shell nproc)
 STACK := python3 deploy/local/stack.py
+# The pages of /docs and /redoc; the rest is built without them, too.
+PAGES := tools/npm.sh services/gateway/pages || echo "npm has no packages for us: /docs and /redoc stay plain"
 SERVICES := gateway auth invitations billing jobs orchestrator_monitor
 
 .PHONY: help deps build demo test soak-identity soak-edge fuzz browser up down restart status health logs migrate migration bootstrap dbshell lint asan tsan bench clean
@@ -14,9 +16,9 @@ help: ## Lists the verbs
 deps: ## Installs the Debian packages that are missing
 	@tools/deps.sh tools/packages.txt
 build: deps ## Builds everything
-	@tools/build.sh build default $(JOBS)
+	@$(PAGES); tools/build.sh build default $(JOBS)
 demo: ## Builds, starts the stack, walks the main job, leaves the stack running
-	@tools/deps.sh tools/packages.txt && tools/build.sh build default $(JOBS) programs && $(STACK) up --if-needed && python3 deploy/local/demo.py
+	@tools/deps.sh tools/packages.txt && { $(PAGES); } && tools/build.sh build default $(JOBS) programs && $(STACK) up --if-needed && python3 deploy/local/demo.py
 test: build ## Builds and runs every test
 	@tools/deps.sh tools/packages-test.txt && tools/npm.sh tests/clients && tools/npm.sh tests/openapi && ctest --test-dir build --output-on-failure -j $(JOBS)
 soak-identity: deps ## Refreshes, revokes and redeems a million times while services are killed; compares times
@@ -28,7 +30,7 @@ fuzz: ## Runs each fuzzer for FUZZ_SECONDS (60)
 browser: ## Proves cookies, CSRF and SameSite in a real Chromium
 	@tools/deps.sh tools/packages.txt tools/packages-browser.txt && tools/build.sh build default $(JOBS) programs browser_flow_test && tools/npm.sh tests/browser && build/tests/browser_flow_test
 up: ## Starts the local stack; writes .env when there is none
-	@tools/deps.sh tools/packages.txt && tools/build.sh build default $(JOBS) programs && $(STACK) up
+	@tools/deps.sh tools/packages.txt && { $(PAGES); } && tools/build.sh build default $(JOBS) programs && $(STACK) up
 down: ## Stops the stack; nothing is left running
 	@$(STACK) down
 restart: ## Stops and starts the stack

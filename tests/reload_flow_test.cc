@@ -46,7 +46,8 @@ class CheckFlow : public ::testing::Test {
   // Of every kind of thing something is another; /load stays.
   void Write(int turn) {
     const std::string number = std::to_string(turn);
-    std::ofstream(config_) << "access_log: false\n"
+    std::ofstream(config_) << "metrics_interval: 60\n"
+                              "access_log: false\n"
                               "rate_limit_enabled: false\n"
                               "sockets_per_user_max: 100000\n"
                            << "cache_ttl: " << 30 + turn % 30 << "\n"
@@ -158,6 +159,7 @@ TEST_F(CheckFlow, TellsWhatWouldChangeOrWhatIsWrong) {
   harness::Process check("gateway", {}, config_ + ".log");
   EXPECT_EQ(check.Run({"check", config_}), 0) << check.Log();
   EXPECT_THAT(check.Log(), HasSubstr("is valid. Routes: 2, upstreams: 1."));
+  EXPECT_THAT(check.Log(), HasSubstr(config_ + ":1: METRICS_INTERVAL has no effect here\n"));
   EXPECT_THAT(check.Log(), HasSubstr("+ routes GET /turn/0: to load, user"));
   EXPECT_THAT(check.Log(), HasSubstr("~ CACHE_TTL: 60 -> 30"));
   const std::string old = config_ + ".old";

@@ -129,6 +129,8 @@ def process_environment(service):
         env["DATABASE_URL_FILE"] = str(keep / f"{service}.database-url")
         env["OWNER_DATABASE_URL_FILE"] = str(keep / f"{service}.owner-database-url")
     else:
+        # A batch of requests frees what it allocated at once: more than 7 pieces of a size.
+        env["GLIBC_TUNABLES"] = "glibc.malloc.tcache_count=1024"
         env["HTTP_ADDRESS"] = "127.0.0.1:" + read_env_file().get("GATEWAY_PORT", "8000")
     for name in ("GATEHOUSE_FAILPOINTS", "TZ"):
         if name in os.environ:

@@ -69,7 +69,8 @@ void Connection::OnDeadline(TimerKind kind) {
     return Pump();
   }
   if (kind != TimerKind::kHead && kind != TimerKind::kBody) return Close();
-  Refuse(408);
+  // Else the reply has ended in this very batch.
+  if (state_ == State::kHead || state_ == State::kBody) Refuse(408);
   Pump();
 }
 

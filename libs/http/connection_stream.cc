@@ -90,7 +90,8 @@ void ConnectionStream::RefuseBody(int status) {
 bool ConnectionStream::Serve() {
   Connection& connection = *connection_;
   if (connection.worker_->draining() && !std::exchange(told_drain_, true)) {
-    Call([](StreamOwner& owner) { owner.OnDrain(); });
+    const std::chrono::milliseconds spread = connection.worker_->drain_spread();
+    Call([&](StreamOwner& owner) { owner.OnDrain(spread); });
     return true;
   }
   if (overfull_ && queued() < kLowBytes) {
@@ -141,9 +142,10 @@ void ConnectionStream::BeginReply(ReplyHead head) {
   if (connection.unread_ || (connection.worker_->draining() && form.keep_alive)) {
     connection.EndAfterReply();
   }
-  std::string bytes = FormatHead(head, chunked_, form, connection.worker_->date_line());
+  std::string bytes = FormatHead(std::move(head), chunked_, form, connection.worker_->date_line());
   if (bytes.empty()) return AbortFor("the head of a reply would break its framing");
   connection.channel_.output().Append(std::move(bytes));
+  if (queued() > kHighBytes) overfull_ = true;  // By the replies before it, mostly.
   connection.Flush();
 }
 
@@ -195,6 +197,7 @@ void ConnectionStream::Upgrade(std::string lines) {
   begun_ = upgraded_ = true;
   connection_->form_.keep_alive = false;
   connection_->channel_.output().Append("HTTP/1.1 101 Switching Protocols\r\n" + lines + "\r\n");
+  if (queued() > kHighBytes) overfull_ = true;
   connection_->Flush();
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@ struct ForwardedHead {
   };
   int status = 0;
   const std::vector<Field>& fields;
+  bool is_event_stream = false;  // Content-Type: text/event-stream
 
   bool Has(std::string_view name) const;
 };
@@ -60,6 +62,10 @@ class ForwardOwner {
  public:
   virtual ~ForwardOwner() = default;
 
+  // Asked before WriteHead: what the client gets instead of the upstream's response,
+  // which ends with that; nullopt passes it on. Not for the 101 of a tunnel.
+  virtual std::optional<Response> Replace(const ForwardedHead&) { return std::nullopt; }
+
   // Appends the header lines ("Name: value\r\n") that the client shall get: of those
   // of the upstream, and its own. Without framing. Also for the 101 of a tunnel.
   virtual void WriteHead(const ForwardedHead& head, std::string* lines) = 0;
@@ -74,8 +80,9 @@ class ForwardOwner {
   // last bytes wait for the verdict on them.
   virtual int CheckBody(std::string_view, bool /*is_last*/) { return 0; }
 
-  // Of a tunnel, at every tick: 0, or the WebSocket close code to end it with.
-  virtual int CheckTunnel(SteadyTime) { return 0; }
+  // Of a tunnel or an event stream, at every tick: 0, or the WebSocket close code to
+  // end it with. An event stream ends as if the upstream had ended it.
+  virtual int CheckOpen(SteadyTime) { return 0; }
   virtual void OnTunnel() {}
 
   // Once, last.

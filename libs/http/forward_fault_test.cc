@@ -1,5 +1,8 @@
 // What an upstream can do wrong, and what the client is told.
+#include <sys/resource.h>
+
 #include <future>
+#include <thread>
 
 #include "libs/http/forward_fixture.h"
 
@@ -33,6 +36,7 @@ TEST_F(ForwardTest, ASecondDeadConnectionIsAnError) {
 }
 
 TEST_F(ForwardTest, WhatMayNotBeRepeatedIsNot) {
+  options.breaker_threshold = 1;
   for (const char* request : {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
                               "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
                               "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"}) {
@@ -44,6 +48,7 @@ TEST_F(ForwardTest, WhatMayNotBeRepeatedIsNot) {
     const ForwardReport report = NextReport();
     EXPECT_EQ(report.attempts, 1);
     EXPECT_EQ(report.error, ForwardError::kBroken);
+    EXPECT_EQ(breaker(), UpstreamGroup::Breaker::kClosed) << "idle connections may end";
   }
   EXPECT_FALSE(upstream.HasConnection());
 }
@@ -263,6 +268,42 @@ TEST_F(ForwardTest, ARefusedConnectionIsTriedAgainBeforeItIsABadGateway) {
   EXPECT_EQ(report.error, ForwardError::kUnreachable);
 }
 
+TEST_F(ForwardTest, WhatWasNotTriedComesBeforeWaitingForWhatWas) {
+  ScriptedUpstream gone;
+  ScriptedUpstream gone_too;
+  addresses = {gone.address(), gone_too.address(), upstream.address()};
+  gone.Close();
+  gone_too.Close();
+  options.retry_backoff = std::chrono::hours(1);
+  Start();
+  group().endpoints()[2]->is_up = false;  // As the active check found it a while ago.
+  RawPeer client = Ask(Get("/"));
+  ASSERT_TRUE(AcceptRequest().Send(Ok("x")));
+  EXPECT_EQ(client.ReadReply().status, 200);
+  EXPECT_EQ(NextReport().attempts, 3);
+}
+
+TEST_F(ForwardTest, WhatThisSideLacksIsNotTheUpstreamsFault) {
+  options.breaker_threshold = 1;
+  RawPeer client = Ask(Get("/first"));
+  ASSERT_TRUE(AcceptRequest().Send(Ok("x", "Connection: close\r\n")));
+  EXPECT_EQ(client.ReadReply().status, 200);
+  NextReport();
+  rlimit usual{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const rlimit none{3, usual.rlim_max};  // Those that are open stay.
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_TRUE(client.Send(Get("/second")));
+  const Received received = client.ReadReply();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
+  EXPECT_EQ(received.status, 502);
+  const ForwardReport report = NextReport();
+  EXPECT_EQ(report.error, ForwardError::kUnreachable);
+  EXPECT_EQ(report.attempts, 1) << "trying again would take more of what there is none of";
+  EXPECT_EQ(breaker(), UpstreamGroup::Breaker::kClosed);
+  EXPECT_EQ(group().endpoints()[0]->failures, 0);
+}
+
 TEST_F(ForwardTest, ConnectingMayNotTakeForEver) {
   // Nobody accepts, and the queue is full: further connections are not answered.
   ScriptedUpstream deaf(0);
@@ -325,6 +366,59 @@ TEST_F(ForwardTest, AnUpstreamsErrorsAreNoFailures) {
     EXPECT_TRUE(peer.AwaitEnd());
   }
   EXPECT_EQ(breaker(), UpstreamGroup::Breaker::kClosed);
+}
+
+TEST_F(ForwardTest, AnOwnerThatThrowsAtTheHeadOfATunnelCostsThatExchangeOnly) {
+  options.head_timeout = kSoon;
+  fails_at_heads = true;
+  RawPeer client = Ask(Get("/ws", "Connection: Upgrade\r\nUpgrade: websocket\r\n"));
+  RawPeer peer = AcceptRequest();
+  ASSERT_TRUE(peer.Send("HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+  EXPECT_EQ(client.ReadReply().status, 504);
+  EXPECT_TRUE(peer.AwaitEnd());
+  EXPECT_FALSE(NextReport().was_tunnel);
+  fails_at_heads = false;
+  ASSERT_TRUE(client.Send(Get("/")));
+  ASSERT_TRUE(AcceptRequest().Send(Ok("x")));
+  EXPECT_EQ(client.ReadReply().status, 200);
+}
+
+const std::string kBeganToAnswer =
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n";
+
+TEST_F(ForwardTest, AnUpstreamMayAnswerWhileItReads) {
+  const std::string rest(4 << 20, 'r');
+  RawPeer client =
+      Ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(5 + rest.size()) +
+          "\r\n\r\nbegin");
+  RawPeer peer = AcceptRequest();
+  EXPECT_EQ(peer.Read(5), "begin");
+  ASSERT_TRUE(peer.Send(kBeganToAnswer));
+  EXPECT_NE(client.ReadHead(), "");
+  EXPECT_EQ(client.Read(8), "3\r\none\r\n");
+  std::thread sender([&] { EXPECT_TRUE(client.Send(rest)); });
+  EXPECT_TRUE(peer.Read(rest.size()) == rest);
+  sender.join();
+  ASSERT_TRUE(peer.Send("3\r\ntwo\r\n0\r\n\r\n"));
+  EXPECT_EQ(client.Read(13), "3\r\ntwo\r\n0\r\n\r\n");
+  EXPECT_TRUE(peer.AwaitEnd()) << "it is not used again";
+  const ForwardReport report = NextReport();
+  EXPECT_EQ(report.request_bytes, 5 + rest.size());
+  EXPECT_FALSE(report.is_truncated);
+}
+
+TEST_F(ForwardTest, ABodyRefusedBehindTheBeginningOfTheAnswerEndsBoth) {
+  RawPeer client = Ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\nbegin ");
+  RawPeer peer = AcceptRequest();
+  EXPECT_EQ(peer.Read(6), "begin ");
+  ASSERT_TRUE(peer.Send(kBeganToAnswer));
+  EXPECT_NE(client.ReadHead(), "");
+  ASSERT_TRUE(client.Send("forbidden"));
+  EXPECT_TRUE(peer.AwaitEnd());
+  EXPECT_TRUE(client.AwaitEndOfAll());
+  const ForwardReport report = NextReport();
+  EXPECT_EQ(report.error, ForwardError::kBodyRefused);
+  EXPECT_TRUE(report.is_truncated);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "libs/http/forward_fixture.h"
 
 #include <cstdlib>
+#include <stdexcept>
 #include <utility>
 
 namespace gatehouse::http {
@@ -17,6 +18,7 @@ class ForwardTest::Owner final : public ForwardOwner {
   explicit Owner(ForwardTest* test) : test_(test) {}
 
   void WriteHead(const ForwardedHead& head, std::string* lines) override {
+    if (test_->fails_at_heads) throw std::runtime_error("an owner's own");
     for (const ForwardedHead::Field& field : head.fields) {
       lines->append(field.name).append(": ").append(field.value).append("\r\n");
     }
@@ -41,7 +43,11 @@ class ForwardTest::Owner final : public ForwardOwner {
     return 0;
   }
 
-  int CheckTunnel(SteadyTime) override { return test_->close_code; }
+  std::optional<Response> Replace(const ForwardedHead& head) override {
+    if (!test_->refuses_events || !head.is_event_stream) return std::nullopt;
+    return Response{429, {}, "too many"};
+  }
+  int CheckOpen(SteadyTime) override { return test_->close_code; }
   void Done(const ForwardReport& report) override { test_->Report(report); }
 
  private:

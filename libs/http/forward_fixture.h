@@ -48,9 +48,11 @@ class ForwardTest : public ::testing::Test {
   std::vector<std::string> addresses;  // Default: upstream's.
   ScriptedUpstream upstream;
 
-  // What the owners do: the close code of tunnels; a body with "forbidden" is 422, one
-  // with "short" at its end 422 too, but only when that is known.
+  // What the owners do: the close code of tunnels and event streams; events are 429; a body with
+  // "forbidden" is 422, one with "short" at its end 422 too, but only when that is known.
   std::atomic<int> close_code{0};
+  std::atomic<bool> refuses_events{false};
+  std::atomic<bool> fails_at_heads{false};  // With an exception.
 
  private:
   class Owner;

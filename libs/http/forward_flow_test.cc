@@ -61,14 +61,14 @@ TEST_F(ForwardTest, ADownloadWaitsForAClientThatDoesNotRead) {
 }
 
 TEST_F(ForwardTest, TheTimeOfASlowClientIsNotTheUpstreams) {
-  options.idle_timeout = milliseconds(1);
+  options.idle_timeout = kSoon;
   RawPeer client = Ask(Get("/"));
   RawPeer peer = AcceptRequest();
   const std::string body = Pattern(kMany);
   ASSERT_TRUE(
       peer.Send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n"));
   std::size_t taken = 0;
-  EXPECT_FALSE(peer.Send(body, milliseconds(600), &taken)) << "ticks go by meanwhile";
+  EXPECT_FALSE(peer.Send(body, milliseconds(900), &taken)) << "ticks go by meanwhile";
   std::thread rest([&] { EXPECT_TRUE(peer.Send(std::string_view(body).substr(taken))); });
   EXPECT_TRUE(client.ReadReply().body == body);
   rest.join();
@@ -196,6 +196,39 @@ TEST_F(ForwardTest, RequestsInHandFinishWhenTheServerDrains) {
   EXPECT_TRUE(peer.AwaitEnd()) << "it is not kept";
   client.Close();
   drain.join();
+}
+
+const std::string kEvents = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n";
+
+TEST_F(ForwardTest, AnEventStreamEndsWhenItsOwnerWantsIt) {
+  RawPeer client = Ask(Get("/"));
+  RawPeer peer = AcceptRequest();
+  ASSERT_TRUE(peer.Send(kEvents));
+  client.ReadHead();
+  EXPECT_EQ(client.Read(14), "9\r\ndata: 1\n\n\r\n");
+  close_code = 4401;
+  EXPECT_EQ(client.Read(5), "0\r\n\r\n") << "as if the upstream had ended it";
+  EXPECT_TRUE(peer.AwaitEnd());
+  EXPECT_FALSE(NextReport().is_truncated);
+}
+
+TEST_F(ForwardTest, AnOwnerMayAnswerInsteadOfTheUpstream) {
+  refuses_events = true;
+  RawPeer client = Ask(Get("/"));
+  RawPeer peer = AcceptRequest();
+  ASSERT_TRUE(peer.Send(kEvents));
+  const Received reply = client.ReadReply();
+  EXPECT_EQ(reply.status, 429);
+  EXPECT_EQ(reply.body, "too many");
+  EXPECT_TRUE(peer.AwaitEnd());
+  const ForwardReport report = NextReport();
+  EXPECT_EQ(report.status, 429);
+  EXPECT_EQ(report.error, ForwardError::kNone);
+  EXPECT_EQ(report.response_bytes, 0u);
+  ASSERT_TRUE(client.Send(Get("/")));
+  peer = AcceptRequest();
+  ASSERT_TRUE(peer.Send(Ok("more")));
+  EXPECT_EQ(client.ReadReply().body, "more") << "the client's connection goes on";
 }
 
 TEST_F(ForwardTest, AServerThatEndsLeavesNobodyWaiting) {

@@ -9,6 +9,7 @@
 
 #include "libs/http/forward_fixture.h"
 #include "libs/http/frame_tracker.h"
+#include "libs/http/tunnel.h"
 
 namespace gatehouse::http {
 namespace {
@@ -209,6 +210,26 @@ TEST_F(ForwardTunnelTest, AnIdleTunnelTakesLittleMemory) {
   const std::size_t before = ResidentBytes();
   open(800);
   EXPECT_LT((ResidentBytes() - before) / 800, kTunnelBytesMax);
+}
+
+TEST_F(ForwardTunnelTest, TunnelsEndWithinHalfOfAShortGraceTime) {
+  std::vector<std::pair<RawPeer, RawPeer>> tunnels;
+  for (int i = 0; i < 24; ++i) {
+    Open();
+    tunnels.emplace_back(std::move(client_), std::move(peer_));
+  }
+  // Whoever waits for 3 s does not live to see it.
+  std::thread drain([&] { server().Drain(milliseconds(2000)); });
+  for (auto& [client, peer] : tunnels) EXPECT_EQ(client.Read(4), CloseFrame(1001, false));
+  drain.join();
+}
+
+TEST(DrainJitterTest, StaysBelowTheSpread) {
+  const SteadyTime now;
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_LT(DrainJitter(&now, now + milliseconds(i), milliseconds(20)), milliseconds(20));
+  }
+  EXPECT_EQ(DrainJitter(&now, now, milliseconds(0)), milliseconds(0));
 }
 
 TEST_F(ForwardTunnelTest, ATunnelEndsWhenTheServerDrains) {

@@ -70,7 +70,7 @@ void Forwarding::Start(const std::shared_ptr<Exchange>& exchange, Stream* stream
     report_.request_bytes = request.body.size();
     if (const int status = owner_->CheckBody(request.body, true)) return Refuse(status);
   }
-  TryNext(nullptr);
+  TryNext();
 }
 
 void Forwarding::PlanBody(const std::shared_ptr<Exchange>& exchange) {
@@ -100,10 +100,10 @@ void Forwarding::CompleteHead(const Request& request) {
   head += "\r\n";
 }
 
-void Forwarding::TryNext(const Endpoint* except) {
+void Forwarding::TryNext() {
   milliseconds retry_after{0};
   std::shared_ptr<Endpoint> next =
-      request_.group->Pick(outgoing_.now(), except, &retry_after, &is_probe_);
+      request_.group->Pick(outgoing_.now(), tried_, &retry_after, &is_probe_);
   if (next == nullptr) {
     // It may be this request's own failures that have opened the breaker.
     if (connects_ > 0) return Fail(ForwardError::kUnreachable);
@@ -128,7 +128,16 @@ void Forwarding::Connect() {
   ++connects_;
   state_ = State::kConnecting;
   attempt_at_ = outgoing_.now();
-  if (!connection_.Connect(*endpoint_, this)) OnUnreachable();
+  switch (connection_.Connect(*endpoint_, this)) {
+    case UpstreamConnection::Begun::kDone:
+      return;
+    case UpstreamConnection::Begun::kRefused:
+      return OnUnreachable();
+    case UpstreamConnection::Begun::kLacking:
+      // Trying again would only take more, and the upstream has done nothing wrong.
+      ReportNothing();
+      return Fail(ForwardError::kUnreachable);
+  }
 }
 
 void Forwarding::OnUnreachable() {
@@ -136,21 +145,21 @@ void Forwarding::OnUnreachable() {
   ReportFailure();
   if (connects_ >= options().attempts_max) return Fail(ForwardError::kUnreachable);
   tried_.push_back(endpoint_->id);
-  const std::shared_ptr<Endpoint> except = endpoint_;
-  TryNext(except.get());
+  TryNext();
 }
 
 // Before the response's head. A server may have closed an idle connection at the
 // moment in which it was used again: then it has not seen the request.
 void Forwarding::OnBroken() {
-  const bool retries = connection_.is_reused() && !received_ && !retried_ && options().retries &&
-                       request_.is_idempotent && body_form_ == BodyForm::kNone;
+  const bool was_idle = connection_.is_reused() && !received_;
+  const bool retries = was_idle && !retried_ && options().retries && request_.is_idempotent &&
+                       body_form_ == BodyForm::kNone;
   connection_.Close();
   if (retries) {
     retried_ = true;
     return Connect();
   }
-  ReportFailure();
+  if (!was_idle) ReportFailure();
   Fail(ForwardError::kBroken);
 }
 
@@ -173,7 +182,7 @@ void Forwarding::CheckDeadlines(SteadyTime now) {
     case State::kResponse:
       // A client that does not read has its own time, and so have we while it does not.
       if (response_paused_ || stream_->queued() > 0) moved_at_ = now;
-      if (is_event_stream_) return CheckDrain(now);
+      if (is_event_stream_) return CheckEventStream(now);
       if (now - moved_at_ >= options().idle_timeout) Truncate();
       return;
     case State::kTunnel:
@@ -195,14 +204,15 @@ void Forwarding::CheckRequestDeadlines(SteadyTime now) {
 }
 
 // Events never end by themselves, and their readers come back.
-void Forwarding::CheckDrain(SteadyTime now) {
+void Forwarding::CheckEventStream(SteadyTime now) {
+  if (owner_->CheckOpen(now) != 0) return Complete(false);
   if (!outgoing_.draining()) return;
-  if (!drain_at_) drain_at_ = now + DrainJitter(this, now);
+  if (!drain_at_) drain_at_ = now + DrainJitter(this, now, outgoing_.drain_spread());
   if (now >= *drain_at_) Complete(false);
 }
 
-void Forwarding::OnDrain() {
-  if (tunnel_) tunnel_->OnDrain();
+void Forwarding::OnDrain(milliseconds spread) {
+  if (tunnel_) tunnel_->OnDrain(spread);
 }
 
 void Forwarding::OnClosed() {
@@ -230,6 +240,7 @@ void Forwarding::ReportNothing() {
 
 void Forwarding::Refuse(int status) {
   report_.error = ForwardError::kBodyRefused;
+  if (state_ == State::kResponse) return Truncate();
   Answer(owner_->MakeFailure(ForwardError::kBodyRefused, status, milliseconds(0)));
 }
 

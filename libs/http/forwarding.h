@@ -35,7 +35,7 @@ class Forwarding final : public StreamOwner,
   void OnBodyRefused(int status) override;
   void OnWritable() override;
   void OnTick(SteadyTime now) override;
-  void OnDrain() override;
+  void OnDrain(std::chrono::milliseconds spread) override;
   void OnClosed() override;
 
   void OnReady(bool readable, bool writable, bool ended) override;
@@ -54,13 +54,13 @@ class Forwarding final : public StreamOwner,
   // Attempts: forwarding.cc.
   void PlanBody(const std::shared_ptr<Exchange>& exchange);
   void CompleteHead(const Request& request);
-  void TryNext(const Endpoint* except);
+  void TryNext();
   void Connect();
   void OnUnreachable();
   void OnBroken();
   void CheckDeadlines(SteadyTime now);
   void CheckRequestDeadlines(SteadyTime now);
-  void CheckDrain(SteadyTime now);
+  void CheckEventStream(SteadyTime now);
   void ReportSuccess();
   void ReportFailure();
   void ReportNothing();
@@ -71,6 +71,7 @@ class Forwarding final : public StreamOwner,
 
   // The request: forwarding_request.cc.
   void SendRequest();
+  bool IsSending() const;
   void SendHead();
   void DeferHead(int times);
   void SendBody(std::string_view bytes, bool is_last);

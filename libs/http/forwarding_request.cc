@@ -37,6 +37,11 @@ void Forwarding::SendRequest() {
   if (head_pending_) DeferHead(2);
 }
 
+// An upstream may answer while it still reads.
+bool Forwarding::IsSending() const {
+  return (state_ == State::kRequest || state_ == State::kResponse) && !request_stopped_;
+}
+
 void Forwarding::DeferHead(int times) {
   outgoing_.Defer([weak = weak_from_this(), times] {
     const std::shared_ptr<Forwarding> self = weak.lock();
@@ -58,7 +63,7 @@ void Forwarding::OnBody(std::string_view bytes, bool is_last) {
     tunnel_->OnClientBytes(bytes, is_last);
     return CheckTunnel();
   }
-  if (state_ != State::kRequest || request_stopped_) return;
+  if (!IsSending()) return;
   report_.request_bytes += bytes.size();
   if (const int status = owner_->CheckBody(bytes, is_last)) return Refuse(status);
   SendBody(bytes, is_last);
@@ -76,7 +81,7 @@ void Forwarding::SendBody(std::string_view bytes, bool is_last) {
     const std::string held = std::exchange(held_, {});
     SendBytes(held.empty() ? bytes : held);
   }
-  if (state_ != State::kRequest || request_stopped_) return;
+  if (!IsSending()) return;
   request_given_ = is_last;
   if (is_last || client_paused_ || connection_.queued() <= Stream::kHighBytes) return;
   client_paused_ = true;
@@ -100,7 +105,7 @@ void Forwarding::SendBytes(std::string_view bytes) {
       bytes = {};
     }
     SendHead();
-    if (state_ != State::kRequest || request_stopped_) return;
+    if (!IsSending()) return;
   }
   if (!bytes.empty() && !connection_.Send(bytes)) OnSendFailed();
 }
@@ -135,8 +140,8 @@ void Forwarding::FlushRequest() {
 
 void Forwarding::OnBodyRefused(int status) {
   // An answer that has begun goes on without the rest of the request.
-  if (state_ == State::kResponse || state_ == State::kDone || tunnel_) return;
-  Refuse(status);
+  if (state_ == State::kResponse) return StopRequest();
+  if (state_ != State::kDone && !tunnel_) Refuse(status);
 }
 
 }  // namespace gatehouse::http

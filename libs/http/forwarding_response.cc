@@ -11,8 +11,9 @@ namespace {
 
 // How often one forwarding reads before others have their turn.
 constexpr int kTurnsMax = 8;
-constexpr std::size_t kUsualLines = 512;
+constexpr std::size_t kUsualLines = 960;
 constexpr int kSwitchingProtocols = 101;
+constexpr int kBadRequest = 400;
 
 std::chrono::microseconds Micros(SteadyTime::duration time) {
   return std::chrono::duration_cast<std::chrono::microseconds>(time);
@@ -130,16 +131,22 @@ void Forwarding::OnHead(const ResponseHead& head, std::string_view rest) {
   report_.head = Micros(outgoing_.now() - begun_at_);
   report_.response_bytes = bytes.size();
   const bool is_early = !request_given_ || connection_.queued() > 0 || request_stopped_;
-  if (is_early && !request_stopped_) StopRequest();
+  // A refusal wants no more of the request; others may go on reading it as they answer.
+  if (is_early && (head.status >= kBadRequest || head_pending_) && !request_stopped_) StopRequest();
   keeps_ = head.keep_alive && !is_early && head.framing != ResponseHead::Framing::kUntilEnd;
   is_event_stream_ = head.is_event_stream;
   std::string().swap(request_.head);
 
+  const ForwardedHead told{head.status, head.fields, head.is_event_stream};
+  if (std::optional<Response> own = owner_->Replace(told)) {
+    report_.response_bytes = 0;
+    return Answer(*std::move(own));
+  }
   ReplyHead reply;
   reply.status = head.status;
   if (head.has_length && head.status != 204) reply.length = head.content_length;
   reply.lines.reserve(kUsualLines);
-  owner_->WriteHead({head.status, head.fields}, &reply.lines);
+  owner_->WriteHead(told, &reply.lines);
   if (stream_ != nullptr) stream_->BeginReply(std::move(reply));
   if (stream_ != nullptr && !bytes.empty()) stream_->Write(std::move(bytes));
   if (state_ != State::kResponse) return;
@@ -154,19 +161,19 @@ void Forwarding::OnBadResponse() {
 
 void Forwarding::BecomeTunnel(const ResponseHead& head, std::string_view rest) {
   ReportSuccess();
+  std::string lines;
+  owner_->WriteHead({head.status, head.fields}, &lines);
+  lines += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+  tunnel_ = std::make_unique<Tunnel>(outgoing_, stream_, connection_, *owner_, options(), report_);
   state_ = State::kTunnel;
   report_.status = head.status;
   report_.head = Micros(outgoing_.now() - begun_at_);
   report_.was_tunnel = true;
   std::string().swap(request_.head);
-  std::string lines;
-  owner_->WriteHead({head.status, head.fields}, &lines);
-  lines += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
   stream_->Upgrade(std::move(lines));
   if (state_ != State::kTunnel) return;
-  tunnel_ = std::make_unique<Tunnel>(outgoing_, stream_, connection_, *owner_, options(), report_);
   owner_->OnTunnel();
-  if (outgoing_.draining()) tunnel_->OnDrain();
+  if (outgoing_.draining()) tunnel_->OnDrain(outgoing_.drain_spread());
   tunnel_->Start(rest);
   CheckTunnel();
 }

@@ -13,6 +13,10 @@ namespace gatehouse::http {
 namespace {
 
 constexpr int kBacklog = 4096;
+// A client that vanished without a word under a silent stream is noticed by these only.
+constexpr int kKeepAliveIdleSeconds = 60;
+constexpr int kKeepAliveIntervalSeconds = 15;
+constexpr int kKeepAliveProbes = 4;
 
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -97,13 +101,23 @@ absl::Status CheckNobodyListens(SocketAddress at, const std::string& address) {
   return absl::OkStatus();
 }
 
+bool SetOption(int fd, int level, int name, int value) {
+  return ::setsockopt(fd, level, name, &value, sizeof value) == 0;
+}
+
+// Inherited by the sockets that it accepts.
+bool SetOptionsOfClients(int fd) {
+  return SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1) && SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1) &&
+         SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdleSeconds) &&
+         SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveIntervalSeconds) &&
+         SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
+}
+
 absl::StatusOr<UniqueFd> ListenOnce(SocketAddress at, const std::string& address) {
   UniqueFd made = MakeSocket(at.storage.ss_family);
-  const int one = 1;
-  if (!made.valid() || ::setsockopt(made.get(), SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) != 0 ||
-      // Inherited by the sockets that it accepts.
-      ::setsockopt(made.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
-      ::bind(made.get(), at.get(), at.size) != 0 || ::listen(made.get(), kBacklog) != 0) {
+  if (!made.valid() || !SetOption(made.get(), SOL_SOCKET, SO_REUSEPORT, 1) ||
+      !SetOptionsOfClients(made.get()) || ::bind(made.get(), at.get(), at.size) != 0 ||
+      ::listen(made.get(), kBacklog) != 0) {
     return ListenFailed(address, errno);
   }
   return made;

@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -47,6 +48,7 @@ class Outgoing {
   virtual const std::string& date_line() = 0;  // "Date: …\r\n"
   virtual UpstreamPool& pool() = 0;
   virtual bool draining() const = 0;
+  virtual std::chrono::milliseconds drain_spread() const = 0;  // See StreamOwner::OnDrain.
 };
 
 }  // namespace gatehouse::http

@@ -134,18 +134,17 @@ bool AreWholeLines(std::string_view lines) {
   return ScanLines(lines, &has_date);
 }
 
-std::string FormatHead(const ReplyHead& head, bool chunked, const ReplyForm& form,
+std::string FormatHead(ReplyHead head, bool chunked, const ReplyForm& form,
                        const std::string& date_line) {
   bool has_date = false;
   if (head.status < 200 || head.status > 999 || !ScanLines(head.lines, &has_date)) return "";
   const bool announces = head.length.has_value() && head.status != 204;
-  std::size_t size = kLinesWithoutHeaders + head.lines.size();
-  if (announces && !form.without_body && *head.length <= kCopiedBodyMax) size += *head.length;
-  std::string bytes;
-  bytes.reserve(size);
-  AppendStatusLine(head.status, &bytes);
-  if (!has_date) bytes += date_line;
-  bytes += head.lines;
+  // Into the memory of the lines: a head is made for every reply.
+  std::string bytes = std::move(head.lines);
+  std::string front;
+  AppendStatusLine(head.status, &front);
+  if (!has_date) front += date_line;
+  bytes.insert(0, front);
   if (announces) {
     bytes += "Content-Length: ";
     AppendNumber(*head.length, &bytes);

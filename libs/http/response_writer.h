@@ -43,7 +43,7 @@ bool AreWholeLines(std::string_view lines);
 
 // The head of a streamed reply with its empty line, and room for a small body behind
 // it; "" where `head` would break the framing.
-std::string FormatHead(const ReplyHead& head, bool chunked, const ReplyForm& form,
+std::string FormatHead(ReplyHead head, bool chunked, const ReplyForm& form,
                        const std::string& date_line);
 
 // Queues `bytes`, which are not empty, as one chunk.

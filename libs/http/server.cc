@@ -79,7 +79,7 @@ Server::~Server() {
 void Server::Drain(std::chrono::milliseconds grace) {
   std::lock_guard<std::mutex> one_at_a_time(impl_->drain_mutex);
   if (!impl_->reactor) return;
-  for (const auto& worker : impl_->workers) worker->PostDrain();
+  for (const auto& worker : impl_->workers) worker->PostDrain(grace);
   {
     std::unique_lock<std::mutex> lock(impl_->mutex);
     impl_->one_drained.wait_for(lock, grace, [this] { return impl_->AllDrained(); });

@@ -95,7 +95,8 @@ class Server {
   const std::string& address() const { return address_; }
 
   // Stops accepting (after what is in the backlog), closes idle connections, lets
-  // requests in hand finish, ends the rest after `grace`, joins the workers.
+  // requests in hand finish (what would never end by itself is asked to within half of
+  // `grace`, 3 s at most), ends the rest after `grace`, joins the workers.
   // Idempotent.
   void Drain(std::chrono::milliseconds grace);
 

@@ -1,6 +1,10 @@
 #include "libs/http/server.h"
 
 #include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <atomic>
 #include <chrono>
 #include <ctime>
@@ -28,6 +32,23 @@ std::unique_ptr<Server> StartWith(Server::Handler handler, ServerOptions options
 
 void ReplyWith(Response response, const std::shared_ptr<Exchange>& exchange) {
   exchange->Reply(std::move(response));
+}
+
+TEST(ServerTest, AsksWhetherASilentClientIsStillThere) {
+  TestServer server;
+  RawClient client(server.address());
+  client.Send(Get("/"));
+  ASSERT_TRUE(client.Read());
+  const auto option = [fd = ServersEnd(client)](int level, int name) {
+    int value = -1;
+    socklen_t size = sizeof value;
+    return ::getsockopt(fd, level, name, &value, &size) == 0 ? value : -1;
+  };
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE), 60);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPINTVL), 15);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPCNT), 4);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_NODELAY), 1);
 }
 
 TEST(ServerTest, StartsAndJoinsAgainAndAgain) {

@@ -4,6 +4,7 @@
 // worker, one call at a time. Knows nothing of upstreams.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -45,8 +46,10 @@ class StreamOwner {
   // Every kTick while the stream is open: for deadlines of the owner's own.
   virtual void OnTick(SteadyTime now) = 0;
 
-  // The server has begun to drain: end when it suits you, the grace time is short.
-  virtual void OnDrain() {}
+  // The server has begun to drain: end when it suits you, but soon. What would never end
+  // by itself ends at a moment of its own within `spread`, so that clients do not all
+  // come back at once, and leaves the rest of the grace time to the end itself.
+  virtual void OnDrain(std::chrono::milliseconds /*spread*/) {}
 
   // The client has left, or the connection broke. The stream is gone. Comes at most
   // once, and not after End or Abort. One that ends its own side behind its request

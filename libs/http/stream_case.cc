@@ -49,7 +49,7 @@ void ScriptedOwner::OnTick(SteadyTime) {
   if (script_.tick) script_.tick(*this);
 }
 
-void ScriptedOwner::OnDrain() {
+void ScriptedOwner::OnDrain(std::chrono::milliseconds) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     ++events_.drains;

@@ -51,7 +51,7 @@ class ScriptedOwner final : public StreamOwner {
   void OnBodyRefused(int status) override;
   void OnWritable() override;
   void OnTick(SteadyTime now) override;
-  void OnDrain() override;
+  void OnDrain(std::chrono::milliseconds spread) override;
   void OnClosed() override;
 
  private:

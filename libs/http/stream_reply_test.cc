@@ -170,6 +170,19 @@ TEST(StreamedReplyTest, ToASlowReaderIsQueuedAndOnWritableTellsOfRoom) {
   EXPECT_EQ(client.Read().body, "/plain");
 }
 
+TEST(StreamedReplyTest, WhoseHeadFillsTheQueueIsToldOfRoomToo) {
+  Script script;
+  script.opened = [](ScriptedOwner& owner) {
+    owner.stream->BeginReply({200, "X: " + std::string(2 * Stream::kHighBytes, 'x') + "\r\n", {}});
+    EXPECT_GT(owner.stream->queued(), Stream::kHighBytes);
+  };
+  script.writable = [](ScriptedOwner& owner) { owner.stream->End(); };
+  StreamServer server(script);
+  RawClient client(server.address());
+  client.Send(Get("/"));
+  EXPECT_THAT(ReadUntil(&client, "0\r\n\r\n"), EndsWith("\r\n\r\n0\r\n\r\n"));
+}
+
 TEST(StreamedReplyTest, ToAClientThatDoesNotReadIsGivenUp) {
   ServerOptions options;
   options.write_timeout = milliseconds(200);

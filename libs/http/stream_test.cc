@@ -1,15 +1,13 @@
 // Streamed exchanges: the request's side, and their beginning.
 #include "libs/http/stream.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <atomic>
-#include <cstring>
+#include <future>
 #include <thread>
 
 #include "libs/http/stream_case.h"
@@ -19,6 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -119,21 +118,6 @@ TEST(StreamedBodyTest, ThatIsNoneIsDoneFromTheBeginning) {
     EXPECT_TRUE(was_done);
     EXPECT_EQ(server.Take()->events().parts, 0);
   }
-}
-
-// The server's end of the client's connection, which lives in this process too.
-int ServersEnd(const RawClient& client) {
-  sockaddr_in wanted{}, peer{};
-  socklen_t size = sizeof wanted;
-  ::getsockname(client.fd(), reinterpret_cast<sockaddr*>(&wanted), &size);
-  for (int fd = 3; fd < 1024; ++fd) {
-    size = sizeof peer;
-    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0 &&
-        peer.sin_family == AF_INET && peer.sin_port == wanted.sin_port) {
-      return fd;
-    }
-  }
-  return -1;
 }
 
 TEST(StreamedBodyTest, NobodyReadsStaysWithTheClient) {
@@ -265,6 +249,33 @@ TEST(StreamedBodyTest, ThatDoesNotComeIs408ButOnlyWhileItIsRead) {
   EXPECT_EQ(client.Read().status, 408);
   EXPECT_TRUE(client.AwaitEnd());
   EXPECT_EQ(owner->events().body, "abc");
+}
+
+TEST(StreamedBodyTest, WhoseTimeEndsTogetherWithItsReplyIsAnsweredOnce) {
+  ServerOptions options;
+  options.workers = 1;
+  options.body_timeout = kShort;
+  StreamServer server(Script{}, options);
+  RawClient client(server.address());
+  client.Send(Post("/", "Content-Length: 10\r\n", "abc"));
+  const auto owner = server.Take();
+  server.OnWorker(owner, [&] { owner->stream->ReadBody(); });
+  const auto late = std::chrono::steady_clock::now() + kShort + milliseconds(10);
+  std::promise<void> held, go_on;
+  server.server().Post(0, [&] {
+    held.set_value();
+    go_on.get_future().wait();
+  });
+  held.get_future().wait();
+  // This and the deadline come in one batch of events, in this order.
+  server.server().Post(0, [&] {
+    owner->stream->BeginReply({401, "", 2});
+    owner->stream->Write("no");
+    owner->stream->End();
+  });
+  EXPECT_TRUE(Eventually([&] { return std::chrono::steady_clock::now() > late; }));
+  go_on.set_value();
+  EXPECT_THAT(ReadToEnd(&client).bytes, EndsWith("\r\n\r\nno"));
 }
 
 TEST(StreamedBodyTest, IsAskedForWith100OnlyWhenItIsRead) {

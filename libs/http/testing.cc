@@ -136,6 +136,20 @@ void RawClient::Reset() {
   socket_.Reset();
 }
 
+int ServersEnd(const RawClient& client) {
+  sockaddr_in wanted{}, peer{};
+  socklen_t size = sizeof wanted;
+  ::getsockname(client.fd(), reinterpret_cast<sockaddr*>(&wanted), &size);
+  for (int fd = 3; fd < 1024; ++fd) {
+    size = sizeof peer;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0 &&
+        peer.sin_family == AF_INET && peer.sin_port == wanted.sin_port) {
+      return fd;
+    }
+  }
+  return -1;
+}
+
 std::string Get(std::string_view target, std::string_view more_lines) {
   return "GET " + std::string(target) + " HTTP/1.1\r\nHost: a\r\n" + std::string(more_lines) +
          "\r\n";

@@ -62,6 +62,9 @@ class RawClient {
   std::string buffer_;
 };
 
+// The server's end of the client's connection, which lives in this process too; -1: none.
+int ServersEnd(const RawClient& client);
+
 // "GET <target>" with a Host.
 std::string Get(std::string_view target, std::string_view more_lines = "");
 

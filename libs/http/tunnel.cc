@@ -12,15 +12,15 @@ constexpr int kGoingAway = 1001;
 // How often one tunnel reads before others have their turn.
 constexpr int kTurnsMax = 8;
 
-constexpr std::chrono::milliseconds kDrainSpread{3000};
-
 }  // namespace
 
-std::chrono::milliseconds DrainJitter(const void* of, SteadyTime now) {
+std::chrono::milliseconds DrainJitter(const void* of, SteadyTime now,
+                                      std::chrono::milliseconds spread) {
+  if (spread.count() <= 0) return std::chrono::milliseconds(0);
   std::uint64_t bits = reinterpret_cast<std::uintptr_t>(of) ^
                        static_cast<std::uint64_t>(now.time_since_epoch().count());
   bits *= 0x9e3779b97f4a7c15u;  // Fibonacci hashing: the high bits are mixed.
-  return std::chrono::milliseconds((bits >> 32) % kDrainSpread.count());
+  return std::chrono::milliseconds((bits >> 32) % static_cast<std::uint64_t>(spread.count()));
 }
 
 Tunnel::Tunnel(Outgoing& outgoing, Stream* stream, UpstreamConnection& connection,
@@ -140,13 +140,15 @@ void Tunnel::OnTick(SteadyTime now) {
     if (now >= cut_at_) ending_ = to_client_.is_cut ? Ending::kEnd : Ending::kAbort;
     return;
   }
-  const int code = owner_.CheckTunnel(now);
+  const int code = owner_.CheckOpen(now);
   if (code != 0) return BeginClose(code, now);
   const bool is_idle = now - moved_at_ >= options_.tunnel_idle_timeout;
   if (is_idle || (drain_at_ && now >= *drain_at_)) BeginClose(kGoingAway, now);
 }
 
-void Tunnel::OnDrain() { drain_at_ = outgoing_.now() + DrainJitter(this, outgoing_.now()); }
+void Tunnel::OnDrain(std::chrono::milliseconds spread) {
+  drain_at_ = outgoing_.now() + DrainJitter(this, outgoing_.now(), spread);
+}
 
 void Tunnel::BeginClose(int code, SteadyTime now) {
   code_ = code;

@@ -4,6 +4,7 @@
 // frames end. Internal to libs/http; not thread-safe.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string_view>
 
@@ -16,8 +17,9 @@
 namespace gatehouse::http {
 
 // How long something that would never end by itself goes on when the server drains,
-// so that not all of it ends at once: up to 3 s. `of`: what goes on.
-std::chrono::milliseconds DrainJitter(const void* of, SteadyTime now);
+// so that not all of it ends at once: less than `spread`. `of`: what goes on.
+std::chrono::milliseconds DrainJitter(const void* of, SteadyTime now,
+                                      std::chrono::milliseconds spread);
 
 class Tunnel {
  public:
@@ -40,7 +42,7 @@ class Tunnel {
   // False when there was nothing to go on with.
   bool OnClientWritable();
   void OnTick(SteadyTime now);
-  void OnDrain();
+  void OnDrain(std::chrono::milliseconds spread);
   // The stream is gone.
   void Detach() { stream_ = nullptr; }
 

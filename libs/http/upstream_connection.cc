@@ -28,6 +28,12 @@ void SetOptions(int fd) {
   SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
 }
 
+// Descriptors, memory, ports.
+bool IsLacking(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+         error == EADDRNOTAVAIL;
+}
+
 }  // namespace
 
 bool UpstreamConnection::Reuse(const Endpoint& endpoint, SocketSink* sink) {
@@ -41,20 +47,20 @@ bool UpstreamConnection::Reuse(const Endpoint& endpoint, SocketSink* sink) {
   return true;
 }
 
-bool UpstreamConnection::Connect(const Endpoint& endpoint, SocketSink* sink) {
+UpstreamConnection::Begun UpstreamConnection::Connect(const Endpoint& endpoint, SocketSink* sink) {
   is_reused_ = false;
   const auto* address = reinterpret_cast<const sockaddr*>(&endpoint.address);
   UniqueFd socket(::socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return false;
+  if (!socket.valid()) return IsLacking(errno) ? Begun::kLacking : Begun::kRefused;
   SetOptions(socket.get());
   if (::connect(socket.get(), address, endpoint.address_size) != 0 && errno != EINPROGRESS) {
-    return false;
+    return IsLacking(errno) ? Begun::kLacking : Begun::kRefused;
   }
   const int fd = socket.Release();
   id_ = outgoing_.AddSocket(fd, address, sink);
-  if (id_ == 0) return false;
+  if (id_ == 0) return Begun::kLacking;
   channel_.emplace(fd);
-  return true;
+  return Begun::kDone;
 }
 
 UpstreamConnection::Io UpstreamConnection::FinishConnect() {

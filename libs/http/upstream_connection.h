@@ -26,8 +26,10 @@ class UpstreamConnection {
 
   // Takes an idle one. False: there is none.
   bool Reuse(const Endpoint& endpoint, SocketSink* sink);
-  // Begins to connect. False: it failed at once.
-  bool Connect(const Endpoint& endpoint, SocketSink* sink);
+  // Begins to connect. kLacking: this process or machine has nothing left to do it with,
+  // which says nothing about the upstream.
+  enum class Begun { kDone, kRefused, kLacking };
+  Begun Connect(const Endpoint& endpoint, SocketSink* sink);
   // After an event: kDone when connected, kBlocked while not.
   Io FinishConnect();
 

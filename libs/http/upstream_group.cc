@@ -9,7 +9,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// What is said while somebody else probes, who may take as long as a request does.
+// What is said while somebody else probes.
 constexpr milliseconds kProbeTime{1000};
 
 SteadyTime::rep Ticks(SteadyTime time) { return time.time_since_epoch().count(); }
@@ -24,18 +24,24 @@ bool DoesWell(const Endpoint& endpoint, SteadyTime now) {
          endpoint.out_until.load(std::memory_order_relaxed) <= Ticks(now);
 }
 
-// The first from `turn` on that does well, else any; `except` only when it is alone.
+// The first from `turn` on that was not tried and does well, else one that was not tried,
+// else one that does well, else any.
 std::shared_ptr<Endpoint> Choose(const std::vector<std::shared_ptr<Endpoint>>& endpoints,
-                                 std::uint64_t turn, const Endpoint* except, SteadyTime now) {
+                                 std::uint64_t turn, std::span<const std::uint64_t> tried,
+                                 SteadyTime now) {
   const std::size_t count = endpoints.size();
-  const std::shared_ptr<Endpoint>* any = nullptr;
+  const std::shared_ptr<Endpoint>* best = nullptr;
+  int least_against_it = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const std::shared_ptr<Endpoint>& next = endpoints[(turn + i) % count];
-    if (next.get() == except && count > 1) continue;
-    if (DoesWell(*next, now)) return next;
-    if (any == nullptr) any = &next;
+    const bool was_tried = std::find(tried.begin(), tried.end(), next->id) != tried.end();
+    const int against_it = (was_tried ? 2 : 0) + (DoesWell(*next, now) ? 0 : 1);
+    if (against_it == 0) return next;
+    if (best != nullptr && against_it >= least_against_it) continue;
+    best = &next;
+    least_against_it = against_it;
   }
-  return *any;
+  return *best;
 }
 
 }  // namespace
@@ -63,7 +69,7 @@ std::vector<std::shared_ptr<Endpoint>> UpstreamGroup::endpoints() const {
   return *endpoints_;
 }
 
-std::shared_ptr<Endpoint> UpstreamGroup::Pick(SteadyTime now, const Endpoint* except,
+std::shared_ptr<Endpoint> UpstreamGroup::Pick(SteadyTime now, std::span<const std::uint64_t> tried,
                                               milliseconds* retry_after, bool* is_probe) {
   *retry_after = milliseconds(0);
   if (is_probe != nullptr) *is_probe = false;
@@ -76,13 +82,16 @@ std::shared_ptr<Endpoint> UpstreamGroup::Pick(SteadyTime now, const Endpoint* ex
       *retry_after = std::chrono::ceil<milliseconds>(left);
       return nullptr;
     }
-    if (std::exchange(is_probing_, true)) {
+    // A probe that is an upload may take for ever, and nobody else would be served.
+    if (is_probing_ && now < probe_until_) {
       *retry_after = kProbeTime;
       return nullptr;
     }
+    is_probing_ = true;
+    probe_until_ = now + options_.connect_timeout + options_.head_timeout;
     if (is_probe != nullptr) *is_probe = true;
   }
-  return Choose(*endpoints_, turn_.fetch_add(1, std::memory_order_relaxed), except, now);
+  return Choose(*endpoints_, turn_.fetch_add(1, std::memory_order_relaxed), tried, now);
 }
 
 void UpstreamGroup::ReportSuccess(Endpoint& endpoint, bool was_probe) {

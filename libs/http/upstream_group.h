@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ namespace gatehouse::http {
 
 struct UpstreamOptions {
   std::string name;                                  // "core-manager"
+  std::string authority;                             // Host of requests, "10.0.0.7:8080"
   std::chrono::milliseconds connect_timeout{10000};  // For one attempt
   std::chrono::milliseconds head_timeout{30000};     // From the request's end to the head
   std::chrono::milliseconds idle_timeout{30000};     // Without a byte either way; not for SSE
@@ -62,12 +64,13 @@ class UpstreamGroup {
   void SetEndpoints(std::vector<std::shared_ptr<Endpoint>> endpoints);
   std::vector<std::shared_ptr<Endpoint>> endpoints() const;
 
-  // The next endpoint in turn that does well; when none does, any. Not `except`
-  // while there is another. nullptr: there is none, or the breaker is open (then
-  // *retry_after says for how long; else it is 0). In half-open state exactly one
+  // The next endpoint in turn that does well; when none does, any. None of those `tried`
+  // (their ids) while there is another. nullptr: there is none, or the breaker is open
+  // (then *retry_after says for how long; else it is 0). In half-open state exactly one
   // caller at a time gets an endpoint; it must report. *is_probe: the caller is that
-  // one.
-  std::shared_ptr<Endpoint> Pick(SteadyTime now, const Endpoint* except,
+  // one. When it takes longer than connecting and waiting for a head may, the next
+  // caller is one too.
+  std::shared_ptr<Endpoint> Pick(SteadyTime now, std::span<const std::uint64_t> tried,
                                  std::chrono::milliseconds* retry_after, bool* is_probe = nullptr);
 
   // How it went: a failure is a refused, reset or late connection, a late or broken
@@ -92,6 +95,7 @@ class UpstreamGroup {
   // Written under mutex_; 0: closed.
   std::atomic<SteadyTime::rep> open_until_{0};
   bool is_probing_ = false;  // guarded by mutex_
+  SteadyTime probe_until_;   // guarded by mutex_; with is_probing_.
 };
 
 // "http://host:port" or "http://host" into host and port; an error text, or "".

@@ -29,9 +29,10 @@ class UpstreamGroupTest : public ::testing::Test {
   }
 
   // The number of the endpoint that is picked, 0: none.
-  int Pick(int except = 0) {
-    const Endpoint* left_out = except > 0 ? endpoints_[except - 1].get() : nullptr;
-    const auto picked = group_->Pick(now_, left_out, &retry_after_, &is_probe_);
+  int Pick(std::initializer_list<int> tried = {}) {
+    std::vector<std::uint64_t> ids;
+    for (const int endpoint : tried) ids.push_back(endpoints_[endpoint - 1]->id);
+    const auto picked = group_->Pick(now_, ids, &retry_after_, &is_probe_);
     const auto found = std::find(endpoints_.begin(), endpoints_.end(), picked);
     return picked == nullptr ? 0 : static_cast<int>(found - endpoints_.begin()) + 1;
   }
@@ -88,13 +89,16 @@ TEST_F(UpstreamGroupTest, AsksAnyWhenNoneDoesWell) {
   EXPECT_NE(Pick(), 0);
 }
 
-TEST_F(UpstreamGroupTest, LeavesOneOutWhileThereIsAnother) {
+TEST_F(UpstreamGroupTest, LeavesOutWhatWasTriedWhileThereIsAnother) {
   Make(2);
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(Pick(1), 2);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(Pick({1}), 2);
   endpoints_[1]->is_up = false;
-  EXPECT_EQ(Pick(1), 2) << "even one that does not do well";
+  EXPECT_EQ(Pick({1}), 2) << "even one that does not do well";
+  EXPECT_EQ(Pick({1, 2}), 1) << "among those that were tried, one that does well";
   Make(1);
-  EXPECT_EQ(Pick(1), 1);
+  EXPECT_EQ(Pick({1}), 1);
+  Make(4);
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(Pick({1, 2, 4}), 3);
 }
 
 TEST_F(UpstreamGroupTest, WithoutEndpointsThereIsNoneAndNothingToWaitFor) {
@@ -148,6 +152,18 @@ TEST_F(UpstreamGroupTest, LetsExactlyOneProbe) {
   EXPECT_FALSE(is_probe_);
 }
 
+TEST_F(UpstreamGroupTest, AProbeThatTakesTooLongKeepsNobodyOut) {
+  Make(1);
+  OpenBreaker();
+  EXPECT_EQ(Pick(), 1);
+  now_ += group_->options().connect_timeout + group_->options().head_timeout;
+  EXPECT_EQ(Pick(), 1);
+  EXPECT_TRUE(is_probe_);
+  EXPECT_EQ(Pick(), 0) << "that one has its own time";
+  group_->ReportSuccess(*endpoints_[0]);
+  EXPECT_EQ(group_->breaker(now_), Breaker::kClosed);
+}
+
 TEST_F(UpstreamGroupTest, AFailedProbeOpensAgain) {
   Make(1);
   OpenBreaker();
@@ -188,7 +204,7 @@ TEST_F(UpstreamGroupTest, HalfOpenLetsOneThroughOfManyThreads) {
     threads.emplace_back([&] {
       milliseconds retry_after;
       for (int turn = 0; turn < 1000; ++turn) {
-        if (group_->Pick(now_, nullptr, &retry_after) != nullptr) ++got;
+        if (group_->Pick(now_, {}, &retry_after) != nullptr) ++got;
       }
     });
   }

@@ -4,7 +4,7 @@ namespace gatehouse::http {
 
 // One idle connection, in the list of its endpoint: the one used last stands last.
 struct UpstreamPool::Kept final : SocketSink {
-  Kept(UpstreamPool* owner, std::uint64_t of) : pool(owner), endpoint(of) {}
+  explicit Kept(UpstreamPool* owner) : pool(owner) {}
 
   // Neither an end nor bytes that nobody asked for leave anything to be used again.
   void OnReady(bool readable, bool, bool ended) override {
@@ -12,7 +12,7 @@ struct UpstreamPool::Kept final : SocketSink {
   }
 
   UpstreamPool* const pool;
-  const std::uint64_t endpoint;
+  std::uint64_t endpoint = 0;
   Idle idle;
   SteadyTime until;
   List::iterator at;
@@ -26,7 +26,7 @@ UpstreamPool::Idle UpstreamPool::Take(const Endpoint& endpoint) {
   const auto found = by_endpoint_.find(endpoint.id);
   if (found == by_endpoint_.end() || found->second.empty()) return {};
   const Idle idle = found->second.back().idle;
-  found->second.pop_back();
+  spare_.splice(spare_.begin(), found->second, std::prev(found->second.end()));
   --size_;
   return idle;
 }
@@ -35,8 +35,12 @@ void UpstreamPool::Put(const std::shared_ptr<Endpoint>& endpoint, Idle idle, int
                        std::chrono::milliseconds life) {
   if (most <= 0) return outgoing_.CloseSocket(idle.id);
   List& list = by_endpoint_[endpoint->id];
-  Kept& kept = list.emplace_back(this, endpoint->id);
+  // Nearly every connection comes back to the place that it left.
+  if (spare_.empty()) spare_.emplace_back(this);
+  list.splice(list.end(), spare_, spare_.begin());
+  Kept& kept = list.back();
   ++size_;
+  kept.endpoint = endpoint->id;
   kept.idle = idle;
   kept.until = outgoing_.now() + life;
   kept.at = std::prev(list.end());
@@ -67,6 +71,7 @@ void UpstreamPool::CloseAll() {
     for (Kept& kept : list) outgoing_.CloseSocket(kept.idle.id);
   }
   by_endpoint_.clear();
+  spare_.clear();
   size_ = 0;
 }
 

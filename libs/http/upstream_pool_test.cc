@@ -25,6 +25,7 @@ class PaperSockets final : public Outgoing {
   const std::string& date_line() override { return nothing_; }
   UpstreamPool& pool() override { return *pool_; }
   bool draining() const override { return false; }
+  std::chrono::milliseconds drain_spread() const override { return {}; }
 
   std::map<SocketId, SocketSink*> sinks;
   SteadyTime time{std::chrono::hours(1)};

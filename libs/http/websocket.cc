@@ -1,10 +1,12 @@
 #include "libs/http/websocket.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "libs/http/websocket_frames.h"
 #include "libs/http/websocket_handshake.h"
+#include "libs/log/log.h"
 
 namespace gatehouse::http {
 namespace {
@@ -20,6 +22,10 @@ class Socket final : public WebSocket,
  public:
   Socket(const WebSocketOptions& options, std::shared_ptr<WebSocketOwner> owner)
       : options_(options), owner_(std::move(owner)), reader_(options.message_bytes_max) {}
+  // The stream ends itself without a word when one of the calls to it went wrong.
+  ~Socket() override {
+    if (std::exchange(stream_, nullptr) != nullptr) TellOwnerItIsBroken();
+  }
 
   void Open(Stream* stream, std::string lines) {
     const auto self = shared_from_this();
@@ -42,9 +48,9 @@ class Socket final : public WebSocket,
   void OnBodyRefused(int) override { Break(); }
   void OnWritable() override;
   void OnTick(SteadyTime now) override;
-  void OnDrain() override {
+  void OnDrain(std::chrono::milliseconds spread) override {
     const auto self = shared_from_this();
-    if (stream_ != nullptr) owner_->OnDrain();
+    if (stream_ != nullptr) owner_->OnDrain(spread);
   }
   void OnClosed() override { Finish(kCloseAbnormal, nullptr); }
 
@@ -64,6 +70,7 @@ class Socket final : public WebSocket,
   void Flush();
   void Keep(SteadyTime now);
   void TellWritable();
+  void TellOwnerItIsBroken();
   std::size_t LowBytes() const { return std::min(Stream::kLowBytes, options_.queue_bytes_max / 2); }
   // The connection can serve no further.
   void Break() { Finish(kCloseAbnormal, &Stream::Abort); }
@@ -84,8 +91,8 @@ class Socket final : public WebSocket,
 };
 
 bool Socket::SendText(std::string_view text) {
-  const auto self = shared_from_this();
   if (stream_ == nullptr || is_closing_) return false;
+  const auto self = shared_from_this();
   const std::size_t waiting = queued();
   if (waiting > 0 && waiting + text.size() > options_.queue_bytes_max) {
     was_refused_ = true;
@@ -96,8 +103,8 @@ bool Socket::SendText(std::string_view text) {
 }
 
 void Socket::Close(int code, std::string_view reason) {
-  const auto self = shared_from_this();
   if (stream_ == nullptr || is_closing_) return;
+  const auto self = shared_from_this();
   deadline_ = std::chrono::steady_clock::now() + options_.close_timeout;
   SendClose(code, reason);
 }
@@ -175,12 +182,24 @@ void Socket::OnTick(SteadyTime now) {
 // Pings, and gives up on who does not answer.
 void Socket::Keep(SteadyTime now) {
   if (stream_ == nullptr) return;
+  // The ping may be waiting behind what a slow client still takes; the connection sees to
+  // one that takes nothing.
+  if (awaits_life_ && !is_closing_ && queued() > 0) deadline_ = now + options_.pong_timeout;
   if ((is_closing_ || awaits_life_) && now >= deadline_) return Break();
   if (is_closing_ || awaits_life_ || now < next_ping_) return;
   next_ping_ = now + options_.ping_interval;
   deadline_ = now + options_.pong_timeout;
   awaits_life_ = true;
   Send(FrameKind::kPing, "");
+}
+
+// Nobody is left who could catch what it throws.
+void Socket::TellOwnerItIsBroken() {
+  try {
+    owner_->OnClosed(kCloseAbnormal);
+  } catch (const std::exception& error) {
+    log::Error("a WebSocket's owner threw when told of its end", {{"error", error.what()}});
+  }
 }
 
 void Socket::Finish(int code, void (Stream::*end)()) {

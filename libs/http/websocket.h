@@ -35,7 +35,8 @@ class WebSocketOwner {
   virtual void OnTick(SteadyTime now) = 0;
   // What waits has fallen below Stream::kLowBytes after a Send was refused.
   virtual void OnWritable() {}
-  virtual void OnDrain() = 0;
+  // See StreamOwner::OnDrain.
+  virtual void OnDrain(std::chrono::milliseconds spread) = 0;
   // Once, last. `code`: what the client closed with, 1005 without one, what it was
   // closed with for a breach of the protocol, 1006 when the connection broke.
   virtual void OnClosed(int code) = 0;

@@ -77,7 +77,9 @@ class Echo : public WebSocketOwner {
   }
   void OnTick(SteadyTime) override { ++ticks; }
   void OnWritable() override { heard += "writable "; }
-  void OnDrain() override { heard += "drain "; }
+  void OnDrain(milliseconds spread) override {
+    heard += "drain " + std::to_string(spread.count()) + " ";
+  }
   void OnClosed(int code) override { heard += "closed:" + std::to_string(code) + " "; }
 
   WebSocket* socket = nullptr;
@@ -296,11 +298,24 @@ TEST_F(WebSocketTest, PingsAndTakesAPongForLife) {
 TEST_F(WebSocketTest, WhoDoesNotAnswerAPingIsGone) {
   Open();
   Tick(milliseconds(30000));
+  stream().waiting = 0;
   Tick(milliseconds(49900));
   EXPECT_EQ(stream().end, "");
   Tick(milliseconds(50000));
   EXPECT_EQ(stream().end, "abort");
   EXPECT_EQ(echo_->heard, "open closed:1006 ");
+}
+
+TEST_F(WebSocketTest, ASlowReaderHasItsTimeFromWhenItHasTakenThePing) {
+  Open();
+  Tick(milliseconds(30000));
+  Tick(milliseconds(60000));
+  EXPECT_EQ(stream().end, "") << "what was sent before the ping is still being taken";
+  stream().waiting = 0;
+  Tick(milliseconds(79900));
+  EXPECT_EQ(stream().end, "");
+  Tick(milliseconds(80000));
+  EXPECT_EQ(stream().end, "abort");
 }
 
 TEST_F(WebSocketTest, ALongMessageUnderWayIsASignOfLife) {
@@ -340,9 +355,9 @@ TEST_F(WebSocketTest, TextThatNoQueueCouldHoldGoesWhenNothingWaits) {
 
 TEST_F(WebSocketTest, PassesDrainAndTicksOn) {
   Open();
-  stream().owner->OnDrain();
+  stream().owner->OnDrain(milliseconds(70));
   Tick(milliseconds(250));
-  EXPECT_EQ(echo_->heard, "open drain ");
+  EXPECT_EQ(echo_->heard, "open drain 70 ");
   EXPECT_EQ(echo_->ticks, 1);
 }
 

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <stdexcept>
 #include <thread>
 
 #include "libs/http/testing.h"
@@ -29,7 +30,7 @@ struct Seen {
   std::atomic<int> code = 0;
 };
 
-// Echoes text; "flood" is answered with more than anybody queues.
+// Echoes text; "flood" is answered with more than anybody queues, "throw" not at all.
 class Echo : public WebSocketOwner {
  public:
   explicit Echo(Seen* seen) : seen_(seen) {}
@@ -39,6 +40,7 @@ class Echo : public WebSocketOwner {
   }
   void OnMessage(std::string_view message, bool) override {
     ++seen_->messages;
+    if (message == "throw") throw std::runtime_error("an owner's own");
     if (message != "flood") {
       socket_->SendText(message);
       return;
@@ -50,7 +52,7 @@ class Echo : public WebSocketOwner {
   }
   void OnTick(SteadyTime) override {}
   void OnWritable() override { ++seen_->writable; }
-  void OnDrain() override {
+  void OnDrain(milliseconds) override {
     ++seen_->drained;
     socket_->Close(1001, "going away");
   }
@@ -122,6 +124,14 @@ TEST_F(WebSocketWire, AWholeConversationByteByByte) {
                            CloseFrame(4000, "done");
   for (const char byte : said) Send({&byte, 1});
   EXPECT_EQ(ReadFrames("(end)"), "text(a) pong(p) text(b\xc3\xa9) text(#200) close(4000) (end)");
+}
+
+TEST_F(WebSocketWire, AnOwnerThatThrowsIsToldOfItsEndAsAnyOther) {
+  Connect();
+  Send(kHandshake + TextFrame("throw"));
+  ReadFrames("(reset)");
+  EXPECT_TRUE(Eventually([&] { return seen_.closed == 1; }));
+  EXPECT_EQ(seen_.code, 1006);
 }
 
 TEST_F(WebSocketWire, CarriesTheGreatestMessageBothWays) {

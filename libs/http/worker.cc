@@ -3,12 +3,14 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <utility>
 
 #include "libs/http/listener.h"
 #include "libs/http/upstream_pool.h"
+#include "libs/log/line.h"
 #include "libs/log/log.h"
 
 namespace gatehouse::http {
@@ -27,6 +29,7 @@ constexpr milliseconds kAcceptPause{100};
 constexpr milliseconds kLingerTime{2000};
 // What a new connection is given to send its request when the server drains.
 constexpr milliseconds kFirstRequestTime{500};
+constexpr milliseconds kDrainSpreadMax{3000};
 
 bool OutOfDescriptors(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
@@ -70,8 +73,8 @@ Worker::~Worker() {
   pool_.reset();
 }
 
-void Worker::PostDrain() {
-  mailbox_->Post([this] { Drain(); });
+void Worker::PostDrain(milliseconds grace) {
+  mailbox_->Post([this, grace] { Drain(grace); });
 }
 
 void Worker::PostEnd() {
@@ -85,6 +88,7 @@ bool Worker::Attach(Poller* poller) {
 }
 
 void Worker::OnEvents(const std::vector<Event>& events) {
+  const log::LineBatch one_write;
   if (!std::exchange(bound_, true)) mailbox_->BindToThread();
   now_ = std::chrono::steady_clock::now();
   for (const Event& event : events) {
@@ -228,8 +232,9 @@ void Worker::Remove(Connection* connection) {
   open_->fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Worker::Drain() {
+void Worker::Drain(milliseconds grace) {
   if (std::exchange(draining_, true)) return;
+  drain_spread_ = std::min(kDrainSpreadMax, grace / 2);
   StopAccepting();
   for (ConnectionId id : connections_.Ids()) {
     if (Connection* connection = connections_.Find(id)) connection->OnDrain();

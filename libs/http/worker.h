@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,7 +43,7 @@ class Worker final : public Loop, public ReplyDesk, public Outgoing {
   ~Worker() override;
 
   // From any thread: see Server::Drain.
-  void PostDrain();
+  void PostDrain(std::chrono::milliseconds grace);
   void PostEnd();
   // See Server::Post.
   void Post(std::function<void()> work) { mailbox_->Post(std::move(work)); }
@@ -70,6 +71,7 @@ class Worker final : public Loop, public ReplyDesk, public Outgoing {
   const std::string& date_line() override { return date_line_.Get(); }
   UpstreamPool& pool() override { return *pool_; }
   bool draining() const override { return draining_; }
+  std::chrono::milliseconds drain_spread() const override { return drain_spread_; }
 
   // For its connections.
   const ServerOptions& options() const { return settings_.options; }
@@ -97,7 +99,7 @@ class Worker final : public Loop, public ReplyDesk, public Outgoing {
   void PauseAccepting();
   void ResumeAccepting();
   void StopAccepting();
-  void Drain();
+  void Drain(std::chrono::milliseconds grace);
   void End();
   void OnTimer();
   void OnSocket(const Event& event);
@@ -119,6 +121,7 @@ class Worker final : public Loop, public ReplyDesk, public Outgoing {
   Poller* poller_ = nullptr;
   bool bound_ = false;
   bool draining_ = false;
+  std::chrono::milliseconds drain_spread_{0};
   bool reported_ = false;
   SteadyTime now_;
   std::optional<SteadyTime> timer_set_;

@@ -51,7 +51,7 @@ TEST_F(WorkerTest, DrainsTheWholeBacklog) {
     ASSERT_TRUE(waiting.back()->connected());
     waiting.back()->Send(Get("/a"));
   }
-  worker_->PostDrain();
+  worker_->PostDrain(kPatience);
   Release();
   for (auto& client : waiting) ASSERT_TRUE(client->Read());
   EXPECT_FALSE(RawClient(address_).connected());
@@ -66,7 +66,7 @@ TEST_F(WorkerTest, EndsWhatIsOpenAndReportsOnce) {
   ASSERT_TRUE(idle.Read());
   worker_->PostEnd();
   worker_->PostEnd();
-  worker_->PostDrain();
+  worker_->PostDrain(kPatience);
   EXPECT_EQ(drained_.get_future().wait_for(kPatience), std::future_status::ready);
   EXPECT_TRUE(idle.AwaitEnd());
   EXPECT_EQ(open_, 0);

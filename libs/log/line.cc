@@ -19,6 +19,23 @@ std::string& Buffer() {
   return buffer;
 }
 
+// Lines that wait for the end of a batch.
+struct Waiting {
+  bool is_open = false;
+  std::string lines;
+};
+Waiting& WaitingLines() {
+  thread_local Waiting waiting;
+  return waiting;
+}
+constexpr std::size_t kWaitingBytesMax = 32 * 1024;
+
+void WriteWaiting(Waiting* waiting) {
+  if (waiting->lines.empty()) return;
+  internal::WriteWhole(waiting->lines);
+  waiting->lines.clear();
+}
+
 // What FormatTime says, without formatting date and clock more than once a second.
 void AppendTime(std::string* line) {
   thread_local seconds whole{-1};
@@ -88,7 +105,18 @@ Line& Line::Number(std::string_view name, std::int64_t value) {
 void Line::Write() {
   if (!Enabled(Level::kInfo)) return;
   buffer_ += is_plain_ ? "\n" : "}\n";
-  internal::WriteWhole(buffer_);
+  Waiting& waiting = WaitingLines();
+  if (!waiting.is_open) return internal::WriteWhole(buffer_);
+  waiting.lines += buffer_;
+  if (waiting.lines.size() > kWaitingBytesMax) WriteWaiting(&waiting);
+}
+
+LineBatch::LineBatch() { WaitingLines().is_open = true; }
+
+LineBatch::~LineBatch() {
+  Waiting& waiting = WaitingLines();
+  waiting.is_open = false;
+  WriteWaiting(&waiting);
 }
 
 }  // namespace gatehouse::log

@@ -21,12 +21,23 @@ class Line {
   Line& Text(std::string_view name, std::string_view value);
   Line& Number(std::string_view name, std::int64_t value);
 
-  // Once, last: one write(2), unless the level is not written at all.
+  // Once, last: one write(2), unless the level is not written at all, or a batch waits.
   void Write();
 
  private:
   std::string& buffer_;
   const bool is_plain_;
+};
+
+// While one lives, lines of its thread wait and go out together, whole, when it ends or
+// they are many: for a loop that serves many requests at a time. Lines of log.h do not
+// wait. Not nested.
+class LineBatch {
+ public:
+  LineBatch();
+  ~LineBatch();
+  LineBatch(const LineBatch&) = delete;
+  LineBatch& operator=(const LineBatch&) = delete;
 };
 
 }  // namespace gatehouse::log

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <functional>
+#include <vector>
 
 #include "libs/base/time_text.h"
 #include "libs/log/log.h"
@@ -77,6 +79,35 @@ TEST_F(LineTest, HonoursFormatAndLevel) {
             " INFO gateway request request_id=r-1 route=\"/a b\" status=200\n");
   SetLevel(Level::kWarning);
   EXPECT_EQ(Captured([] { Line("request", "", "").Write(); }), "");
+}
+
+TEST_F(LineTest, WaitsForTheEndOfItsBatchAndGoesOutWhole) {
+  const std::string text = Captured([] {
+    {
+      const LineBatch batch;
+      Line("first", "", "").Write();
+      Info("at once");
+      Line("second", "", "").Write();
+    }
+    Line("third", "", "").Write();
+  });
+  std::vector<std::size_t> order;
+  for (const char* message : {"at once", "first", "second", "third"}) {
+    order.push_back(text.find("\"" + std::string(message) + "\""));
+  }
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end())) << text;
+  EXPECT_NE(order.back(), std::string::npos);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 4);
+}
+
+TEST_F(LineTest, ABatchOfManyLinesDoesNotKeepThemAll) {
+  const std::string text = Captured([] {
+    const LineBatch batch;
+    for (int i = 0; i < 1000; ++i) Line("one of many", "", "").Number("number", i).Write();
+    Info("the batch goes on");
+  });
+  EXPECT_LT(text.find("\"number\":0}"), text.find("the batch goes on"));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1001);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "libs/trace/trace.h"
 
-#include "libs/base/secret.h"
+#include "libs/base/random_id.h"
 
 namespace gatehouse::trace {
 namespace {
@@ -17,26 +17,26 @@ bool IsLowerHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'
 
 bool IsAllZero(const std::string& id) { return id.find_first_not_of('0') == std::string::npos; }
 
-// Random bytes of this thread, asked of the system in bulk and used once: ids are made
-// for every request.
-std::string NextRandom(std::size_t count) {
-  constexpr std::size_t kBulk = 4096;
-  thread_local std::string bytes;
-  thread_local std::size_t used = 0;
-  if (bytes.size() - used < count) {
-    bytes = RandomBytes(kBulk);
-    used = 0;
+// Appends an id of lower-case hex digits. One of all zeros is invalid; it never comes,
+// and costs nothing to exclude.
+void AppendId(std::size_t bytes, std::string* text) {
+  constexpr char kHex[] = "0123456789abcdef";
+  const unsigned char* const random = NextRandom(bytes);
+  char digits[kTraceSize];
+  unsigned char any = 0;
+  for (std::size_t i = 0; i < bytes; ++i) {
+    const unsigned char byte = i + 1 == bytes && any == 0 ? random[i] | 1 : random[i];
+    any |= byte;
+    digits[2 * i] = kHex[byte >> 4];
+    digits[2 * i + 1] = kHex[byte & 15];
   }
-  used += count;
-  return bytes.substr(used - count, count);
+  text->append(digits, 2 * bytes);
 }
 
-// An id of all zeros is invalid; it never comes, and costs nothing to exclude.
-std::string RandomId(std::size_t bytes) {
-  while (true) {
-    std::string id = HexEncode(NextRandom(bytes));
-    if (!IsAllZero(id)) return id;
-  }
+std::string NewId(std::size_t bytes) {
+  std::string id;
+  AppendId(bytes, &id);
+  return id;
 }
 
 bool HasForm(const std::string& header) {
@@ -64,10 +64,20 @@ std::optional<TraceParent> Parse(const std::string& header) {
   return parent;
 }
 
-TraceParent Start() { return {RandomId(kTraceSize / 2), RandomId(kSpanSize / 2), true}; }
+TraceParent Start() { return {NewId(kTraceSize / 2), NewId(kSpanSize / 2), true}; }
 
 TraceParent Child(const TraceParent& parent) {
-  return {parent.trace_id, RandomId(kSpanSize / 2), parent.sampled};
+  return {parent.trace_id, NewId(kSpanSize / 2), parent.sampled};
+}
+
+std::string StartText() {
+  std::string text;
+  text.reserve(kSize);
+  text += "00-";
+  AppendId(kTraceSize / 2, &text);
+  text += '-';
+  AppendId(kSpanSize / 2, &text);
+  return text += "-01";
 }
 
 std::string Format(const TraceParent& parent) {

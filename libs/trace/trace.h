@@ -19,6 +19,8 @@ std::optional<TraceParent> Parse(const std::string& header);
 // A new trace (sampled), or a new span in the given one.
 TraceParent Start();
 TraceParent Child(const TraceParent& parent);
+// Format(Start()), for every request.
+std::string StartText();
 
 // "00-<trace_id>-<span_id>-01", or "-00" when it is not sampled.
 std::string Format(const TraceParent& parent);

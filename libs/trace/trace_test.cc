@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace gatehouse::trace {
 namespace {
 
@@ -64,6 +66,17 @@ TEST(TraceParentTest, WhatIsStartedCanBeRead) {
   EXPECT_EQ(read->trace_id, started.trace_id);
   EXPECT_EQ(read->span_id, started.span_id);
   EXPECT_NE(Start().trace_id, started.trace_id);
+}
+
+TEST(TraceParentTest, TextsThatAreStartedDifferAndCanBeRead) {
+  std::set<std::string> traces;
+  for (int i = 0; i < 1000; ++i) {
+    const auto read = Parse(StartText());
+    ASSERT_TRUE(read.has_value());
+    EXPECT_TRUE(read->sampled);
+    traces.insert(read->trace_id);
+  }
+  EXPECT_EQ(traces.size(), 1000u);
 }
 
 }  // namespace

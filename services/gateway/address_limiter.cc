@@ -26,8 +26,6 @@ AddressLimiter::AddressLimiter(int requests, seconds window, LeaseKeeper* leases
 
 void AddressLimiter::Configure(int requests, seconds window) {
   const std::uint64_t next = Packed(requests, window);
-  // Read first: this may be called for every request.
-  if (limit_.load(std::memory_order_relaxed) == next) return;
   if (limit_.exchange(next) != next) buckets_.Clear();
 }
 

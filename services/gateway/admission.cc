@@ -107,10 +107,7 @@ void Admission::EnterLimited(const Context& context) const {
   const Identity* identity = context->identity().get();
   const char* name = identity == nullptr ? "anonymous" : BucketName(route.limit);
   const auto take = [&](const LaterVerdict& later) {
-    if (identity == nullptr) {
-      anonymous_->Configure(config.anonymous_requests, config.anonymous_window);
-      return anonymous_->Take(context->client_address(), now, later);
-    }
+    if (identity == nullptr) return anonymous_->Take(context->client_address(), now, later);
     const RateConfig rate = RateOf(*identity, config, route.limit);
     const std::string key = std::string(name) + "/" + identity->principal.user_id();
     return context->parts().user_limiter.Take(key, rate.per_second, rate.burst, now, later);

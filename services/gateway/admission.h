@@ -24,6 +24,11 @@ class Admission {
   // Calls the handler of the context's route, or fails the request; now or later.
   void Admit(const Context& context) const;
 
+  // The limit per address of who is unknown, from now on.
+  void LimitAnonymous(int requests, std::chrono::seconds window) const {
+    anonymous_->Configure(requests, window);
+  }
+
   // Who is unknown begins anew, whatever they have used up.
   void ClearAnonymous() const { anonymous_->Clear(); }
 

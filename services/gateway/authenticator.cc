@@ -1,6 +1,7 @@
 #include "services/gateway/authenticator.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "libs/log/log.h"
 #include "libs/rpc/timestamp.h"
@@ -16,10 +17,9 @@ bool LooksLikeJwt(const std::string& token) {
   return std::count(token.begin(), token.end(), '.') == 2;
 }
 
-// Ids made in one millisecond differ at their end only, and the cache divides by the
-// beginning.
+// The cache divides by the first byte, and ids that were made at one time begin alike.
 std::string SessionKey(const std::string& session_id) {
-  return {session_id.rbegin(), session_id.rend()};
+  return static_cast<char>(std::hash<std::string>()(session_id)) + session_id;
 }
 
 metrics::Counter& SignatureCounter(const std::string& result) {
@@ -106,10 +106,12 @@ absl::StatusOr<PendingLookUp> Authenticator::Verify(const std::string& jwt,
   return pending;
 }
 
-// The newest tokens of a session differ in nothing that auth would be asked for.
+// Of tokens of one session auth is asked for nothing but the session and the epoch, and
+// what it has said of one epoch holds for greater ones.
 IdentityPtr Authenticator::RecallSession(const PendingLookUp& verified, Time now) const {
   const auto session = sessions_.Get(SessionKey(verified.request.session_id()), now);
   if (session == nullptr || control_.Judge(*session) != Standing::kGood) return nullptr;
+  if (verified.request.epoch() < session->epoch) return nullptr;
   auto identity = std::make_shared<Identity>(*session);
   identity->digest = verified.digest;
   identity->keys_version = verified.keys_version;
@@ -136,6 +138,7 @@ absl::StatusOr<IdentityPtr> Authenticator::Accept(const PendingLookUp& pending,
   identity->rate_limit_per_second = answer.rate_limit_per_second();
   identity->rate_limit_burst = answer.rate_limit_burst();
   identity->sequence = answer.control_sequence();
+  identity->epoch = pending.request.epoch();
   identity->keys_version = pending.keys_version;
   identity->expire_time = pending.expire_time;
   Time session_end = Time::max();
@@ -173,6 +176,9 @@ absl::StatusOr<IdentityPtr> Authenticator::Accept(const PendingLookUp& pending,
 absl::Status Authenticator::Refuse(const PendingLookUp& pending) {
   refused_.Increment();
   known_.Erase(pending.digest);
+  if (!pending.request.session_id().empty()) {
+    sessions_.Erase(SessionKey(pending.request.session_id()));
+  }
   unknown_.Put(pending.digest, std::make_shared<std::monostate>(), clock_.Now() + kUnknownLife);
   return InvalidCredentials();
 }

@@ -212,6 +212,31 @@ TEST_F(RedisHealthTest, StaffSeeEachPartByItself) {
   }));
 }
 
+TEST_F(RedisHealthTest, AFlushIsFeltAfterTheDatabaseWasRestored) {
+  ASSERT_TRUE(Eventually([&] { return Healthy(); }));
+  services_.EditToken(user_, [](LookupTokenResponse& answer) {
+    answer.set_rate_limit_per_second(1);
+    answer.set_rate_limit_burst(40);
+  });
+  const auto use_up = [&] {
+    int passed = 0;
+    while (Get(kMe, user_).status != 429) ++passed;
+    return passed;
+  };
+  use_up();
+  ASSERT_EQ(Send("DELETE", "/api/caches", manager_).status, 200);
+  EXPECT_GE(use_up(), 30);
+  const std::int64_t last = services_.control.sequence();
+  const int streams = services_.control.streams_opened();
+  services_.control.Restore(last - 1);
+  ASSERT_TRUE(Eventually([&] { return services_.control.streams_opened() > streams; }));
+  ASSERT_TRUE(Eventually([&] { return Get(kMe, user_).status == 200; })) << "it begins anew";
+  use_up();
+  ASSERT_EQ(Send("DELETE", "/api/caches", manager_).status, 200);
+  EXPECT_EQ(services_.control.sequence(), last) << "the same number again";
+  EXPECT_GE(use_up(), 30);
+}
+
 TEST_F(RedisHealthTest, ManyRequestsAtOnceAreAllAnswered) {
   // Of them, 20 at once are let in by the user row; each waits for Redis at most once.
   std::vector<std::thread> threads;

@@ -22,12 +22,15 @@ int Refuse(const std::string& problems) {
   return kInvalid;
 }
 
-// What serve would make of `path`, or of no file where it is empty.
-absl::StatusOr<HotConfig> ReadFrom(const config::Settings& settings, const std::string& path) {
+// What serve would make of `path`, or of no file where it is empty; what it would warn
+// of goes to `ignored`.
+absl::StatusOr<HotConfig> ReadFrom(const config::Settings& settings, const std::string& path,
+                                   config::Problems* ignored) {
   ConfigFile file(path);
   config::Problems problems;
   const auto read = settings.With(path.empty() ? nullptr : file.AsSource(), &problems);
   if (!read) return config::StatusOf(problems, "CONFIG_INVALID");
+  *ignored = file.sections().ignored;
   return ReadHotConfig(*read, file.sections());
 }
 
@@ -70,13 +73,16 @@ int Check(service::Process& process) {
   const config::Settings& settings = process.settings();
   if (arguments->path.empty()) arguments->path = settings.Text("CONFIG_FILE");
   if (arguments->path.empty()) return Refuse("Name a file, or set CONFIG_FILE.");
-  const absl::StatusOr<HotConfig> next = ReadFrom(settings, arguments->path);
+  config::Problems ignored;
+  config::Problems ignored_before;
+  const absl::StatusOr<HotConfig> next = ReadFrom(settings, arguments->path, &ignored);
   if (!next.ok()) return Refuse(std::string(next.status().message()));
-  const absl::StatusOr<HotConfig> before = ReadFrom(settings, arguments->against);
+  const absl::StatusOr<HotConfig> before = ReadFrom(settings, arguments->against, &ignored_before);
   if (!before.ok()) return Refuse(std::string(before.status().message()));
   const ConfigDiff diff = Compare(*before, *next);
   std::printf("%s is valid. Routes: %zu, upstreams: %zu.\n", arguments->path.c_str(),
               next->routes.size(), next->upstreams.size());
+  if (!ignored.empty()) std::printf("%s\n", config::TextOf(ignored).c_str());
   if (diff.IsEmpty()) std::printf("Nothing would change.\n");
   std::fputs(diff.ToText().c_str(), stdout);
   std::fputs(RestartLine(settings, diff.settings).c_str(), stdout);

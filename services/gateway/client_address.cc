@@ -97,6 +97,7 @@ absl::StatusOr<TrustedProxies> TrustedProxies::Parse(const std::string& list) {
 }
 
 bool TrustedProxies::Contains(std::string_view address) const {
+  if (networks_.empty()) return false;
   const std::optional<Bytes> bytes = ParseAddress(address);
   if (!bytes) return false;
   for (const Network& network : networks_) {

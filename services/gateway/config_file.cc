@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "libs/base/unique_fd.h"
 
@@ -52,6 +54,19 @@ std::optional<std::string> ReadWhole(const std::string& path, std::string* why) 
   return text;
 }
 
+// Keys of the files of other gateways that this one does not know what to do with.
+constexpr const char* kWithoutEffect[] = {"FEATURE_AB_TESTING",
+                                          "FEATURE_COST_ANALYTICS",
+                                          "FEATURE_REQUEST_REPLAY",
+                                          "JWT_EXPIRY_ACCESS_MINUTES",
+                                          "LOGGING_FORMAT",
+                                          "LOGGING_LEVEL",
+                                          "LOGS_DIR",
+                                          "LOG_FILE",
+                                          "METRICS_INTERVAL",
+                                          "SERVER_PORT",
+                                          "WEBSOCKET_BUFFER_SIZE"};
+
 std::string UpperCase(std::string text) {
   for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return text;
@@ -78,6 +93,7 @@ class Flattener {
   }
 
   std::vector<config::Sourced> Take() { return std::move(values_); }
+  config::Problems TakeIgnored() { return std::move(ignored_); }
 
  private:
   void Add(const std::string& name, const ConfigNode::Member& member) {
@@ -109,12 +125,17 @@ class Flattener {
       problems_->push_back({PlaceOf(file_, line), name + " cannot be set in the file itself"});
       return;
     }
+    if (std::ranges::find(kWithoutEffect, name) != std::end(kWithoutEffect)) {
+      ignored_.push_back({PlaceOf(file_, line), name + " has no effect here"});
+      return;
+    }
     values_.push_back({name, std::move(text), PlaceOf(file_, line)});
   }
 
   const std::string& file_;
   config::Problems* const problems_;
   std::vector<config::Sourced> values_;
+  config::Problems ignored_;
   bool in_custom_ = false;
 };
 
@@ -124,8 +145,8 @@ config::Source ConfigFile::AsSource() {
   return [this](const std::function<std::string(const std::string&)>& text,
                 config::Problems* problems) {
     sections_ = {};
-    const std::string path = fixed_path_.empty() ? text("CONFIG_FILE") : fixed_path_;
-    return path.empty() ? std::vector<config::Sourced>() : Read(path, problems);
+    if (!path_) path_ = text("CONFIG_FILE");
+    return path_->empty() ? std::vector<config::Sourced>() : Read(*path_, problems);
   };
 }
 
@@ -145,6 +166,7 @@ std::vector<config::Sourced> ConfigFile::Read(const std::string& path, config::P
   Flattener flattener(path, problems);
   flattener.AddAll("", *root);
   sections_ = ReadSections(*root, path, problems);
+  sections_.ignored = flattener.TakeIgnored();
   return flattener.Take();
 }
 

@@ -3,6 +3,7 @@
 // overrides it (libs/config).
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "libs/config/settings.h"
@@ -15,8 +16,11 @@ namespace gatehouse::gateway {
 // thread-safe: whoever reloads sees to it.
 class ConfigFile {
  public:
-  // Empty `path`: the one that the setting CONFIG_FILE names, if any.
-  explicit ConfigFile(std::string path = "") : fixed_path_(std::move(path)) {}
+  // Empty `path`: the one that the setting CONFIG_FILE names, if any, when the source is
+  // asked first. Another name needs a restart.
+  explicit ConfigFile(const std::string& path = "") {
+    if (!path.empty()) path_ = path;
+  }
 
   // This must outlive what is made of it.
   config::Source AsSource();
@@ -27,7 +31,7 @@ class ConfigFile {
  private:
   std::vector<config::Sourced> Read(const std::string& path, config::Problems* problems);
 
-  const std::string fixed_path_;
+  std::optional<std::string> path_;
   ConfigSections sections_;
 };
 

@@ -89,6 +89,64 @@ TEST_F(ConfigFileTest, TheKeysOfTheDocumentsCustomBlockAreKnown) {
   EXPECT_THAT(hot->cors.origins, ElementsAre("https://a.example", "https://b.example"));
 }
 
+TEST_F(ConfigFileTest, AFileOfTheDocumentsLoadsAndWarnsOfWhatHasNoEffect) {
+  const auto hot = Read(
+      "server:\n"
+      "  port: 8081\n"
+      "logging: {level: info, format: json}\n"
+      "log: {level: info, file: /var/log/doorman.log}\n"
+      "GATEWAY_TIMEOUT: 30\n"
+      "METRICS_INTERVAL: 60\n"
+      "FEATURE_REQUEST_REPLAY: false\n"
+      "FEATURE_AB_TESTING: false\n"
+      "FEATURE_COST_ANALYTICS: false\n"
+      "custom:\n"
+      "  core_manager_url: http://127.0.0.1:8088\n"
+      "  websocket_buffer_size: 1024\n"
+      "  jwt_expiry_access_minutes: 60\n");
+  ASSERT_TRUE(hot.ok()) << hot.status();
+  EXPECT_EQ(hot->gateway_timeout, milliseconds(30000));
+  std::string wanted;
+  for (const auto& [line, name] : {std::pair(2, "SERVER_PORT"),
+                                   {3, "LOGGING_LEVEL"},
+                                   {3, "LOGGING_FORMAT"},
+                                   {4, "LOG_FILE"},
+                                   {6, "METRICS_INTERVAL"},
+                                   {7, "FEATURE_REQUEST_REPLAY"},
+                                   {8, "FEATURE_AB_TESTING"},
+                                   {9, "FEATURE_COST_ANALYTICS"},
+                                   {12, "WEBSOCKET_BUFFER_SIZE"},
+                                   {13, "JWT_EXPIRY_ACCESS_MINUTES"}}) {
+    wanted += (wanted.empty() ? "" : "\n") + At(line) + name + " has no effect here";
+  }
+  EXPECT_EQ(config::TextOf(file().sections().ignored), wanted);
+  EXPECT_EQ(Problems("feature_time_travel: true\n"), At(1) + "unknown key FEATURE_TIME_TRAVEL");
+  EXPECT_TRUE(Read("cache_ttl: 5\n").ok());
+  EXPECT_TRUE(file().sections().ignored.empty()) << "of the file as it is now";
+}
+
+TEST_F(ConfigFileTest, AnotherNameOfTheFileNeedsARestart) {
+  const std::string env = path() + ".env";
+  const std::string other = path() + ".other";
+  WriteFile("cache_ttl: 5\n");
+  std::ofstream(other) << "cache_ttl: 6\n";
+  std::ofstream(env) << "CONFIG_FILE=" << path() << "\n";
+  ::setenv("ENV_FILE", env.c_str(), 1);
+  ConfigFile named;
+  auto settings = config::Settings::Load(SettingsForTests(), named.AsSource());
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  std::ofstream(env) << "CONFIG_FILE=" << other << "\n";
+  WriteFile("cache_ttl: 7\n");
+  const auto changes = settings->Reload();
+  ::unsetenv("ENV_FILE");
+  ASSERT_TRUE(changes.ok()) << changes.status();
+  EXPECT_EQ(settings->Int("CACHE_TTL"), 7) << "of the file that it began with";
+  const auto moved = std::ranges::find(*changes, "CONFIG_FILE", &config::Change::name);
+  ASSERT_NE(moved, changes->end());
+  EXPECT_FALSE(moved->applied);
+  EXPECT_EQ(settings->Text("CONFIG_FILE"), path());
+}
+
 TEST_F(ConfigFileTest, EveryProblemIsToldAtOnceWithItsLine) {
   EXPECT_EQ(Problems("log:\n"
                      "  levle: debug\n"
@@ -168,6 +226,7 @@ TEST_F(ConfigFileTest, UpstreamsTakeFromTheSettingsWhatTheyLeaveOut) {
   EXPECT_EQ(plain.retry_backoff, milliseconds(100));
   UpstreamConfig own;
   own.options = {"own",
+                 "",
                  milliseconds(1000),
                  milliseconds(2000),
                  milliseconds(3000),

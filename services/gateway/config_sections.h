@@ -17,6 +17,7 @@ struct ConfigSections {
   std::vector<RouteConfig> routes;
   std::map<Limit, RateConfig> rates;
   std::map<Lane, int> in_flight_max;
+  config::Problems ignored;  // Settings that are known and have no effect; not errors.
 };
 
 inline constexpr std::size_t kConfiguredRoutesMax = 10000;

@@ -59,6 +59,8 @@ constexpr Named kNamed[] = {
     {"x-http-method-override", Fate::kDrop},
     {"x-method-override", Fate::kDrop},
     {"proxy", Fate::kDrop},
+    // What proves a page's request to the gateway, which has judged it.
+    {"x-csrf-token", Fate::kDrop},
     {"cookie", Fate::kCookie},
     {"authorization", Fate::kAuthorization},
     {"sec-websocket-protocol", Fate::kSubprotocol},
@@ -66,9 +68,11 @@ constexpr Named kNamed[] = {
 };
 constexpr std::size_t kNameSizeMax = 32;  // Above the longest of them.
 
+// As names meet in an environment of CGI's kind (RFC 3875 section 4.1.18): some servers
+// make "_" not of "-" alone, but of everything that is no letter and no digit.
 char Normal(char c) {
   if (c >= 'A' && c <= 'Z') return static_cast<char>(c + 32);
-  return c == '_' ? '-' : c;
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
 }
 
 bool IsContextName(std::string_view normal) {
@@ -113,15 +117,18 @@ void AppendLine(std::string_view name, std::string_view value, std::string* line
 // A value in visible ASCII, in which "%" begins an escape.
 void AppendSafe(std::string_view value, std::string* lines) {
   constexpr char kHex[] = "0123456789ABCDEF";
-  for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f && c != '%') {
-      *lines += c;
-    } else {
-      *lines += '%';
-      *lines += kHex[byte >> 4];
-      *lines += kHex[byte & 15];
-    }
+  const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '%'; };
+  while (!value.empty()) {
+    const auto end = std::find_if_not(value.begin(), value.end(), is_plain);
+    const auto count = static_cast<std::size_t>(end - value.begin());
+    lines->append(value.substr(0, count));
+    value.remove_prefix(count);
+    if (value.empty()) return;
+    const auto byte = static_cast<unsigned char>(value.front());
+    *lines += '%';
+    *lines += kHex[byte >> 4];
+    *lines += kHex[byte & 15];
+    value.remove_prefix(1);
   }
 }
 
@@ -129,11 +136,6 @@ void AppendSafeLine(std::string_view name, std::string_view value, std::string* 
   lines->append(name).append(": ");
   AppendSafe(value, lines);
   lines->append("\r\n");
-}
-
-bool IsOurCookie(std::string_view pair) {
-  const std::string_view name = Trim(pair.substr(0, pair.find('=')));
-  return name == kSessionCookie || name == kCsrfCookie;
 }
 
 // The cookies that are not the gateway's.
@@ -181,17 +183,25 @@ std::vector<std::string_view> Subprotocols(const http::Request& request) {
   return offered;
 }
 
-// One line for all fields, without "bearer" and the token behind it.
+bool StartsWith(std::string_view text, std::string_view begin) {
+  return text.size() >= begin.size() && SameAsciiText(text.substr(0, begin.size()), begin);
+}
+
+// Whether it carries a credential, or says that the next one is it.
+bool IsCredential(std::string_view subprotocol) {
+  return SameAsciiText(subprotocol, "bearer") || StartsWith(subprotocol, "authorization.bearer.");
+}
+
+// One line for all fields, without credentials and the token behind "bearer".
 void AppendSubprotocols(const http::Request& request, std::string* lines) {
   std::string kept;
   bool is_token = false;
   for (const std::string_view name : Subprotocols(request)) {
-    const bool is_bearer = SameAsciiText(name, "bearer");
-    if (!is_token && !is_bearer) {
+    if (!is_token && !IsCredential(name)) {
       if (!kept.empty()) kept += ", ";
       kept += name;
     }
-    is_token = is_bearer;
+    is_token = SameAsciiText(name, "bearer");
   }
   if (!kept.empty()) AppendLine("Sec-WebSocket-Protocol", kept, lines);
 }
@@ -263,10 +273,19 @@ void AppendContextLines(const type::v1::Principal& principal, std::string* lines
   lines->append("\r\n");
 }
 
-bool OffersBearerSubprotocol(const http::Request& request) {
+std::string_view CredentialSubprotocol(const http::Request& request) {
   const std::vector<std::string_view> offered = Subprotocols(request);
-  return std::any_of(offered.begin(), offered.end(),
-                     [](std::string_view name) { return SameAsciiText(name, "bearer"); });
+  const auto found = std::find_if(offered.begin(), offered.end(), IsCredential);
+  return found == offered.end() ? std::string_view() : *found;
+}
+
+bool IsOurCookie(std::string_view pair) {
+  // A browser sends one without a name as its value alone, whatever that looks like.
+  while (!pair.empty() && (pair.front() == '=' || pair.front() == ' ' || pair.front() == '\t')) {
+    pair.remove_prefix(1);
+  }
+  const std::string_view name = Trim(pair.substr(0, pair.find_first_of("=;")));
+  return name == kSessionCookie || name == kCsrfCookie;
 }
 
 std::string WriteUpstreamHead(const UpstreamHead& head) {

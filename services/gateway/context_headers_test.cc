@@ -100,11 +100,17 @@ TEST_F(ContextHeadersTest, NoValueCanMakeALineOfItsOwn) {
 }
 
 TEST_F(ContextHeadersTest, NothingThatAClientSaysOfItselfPasses) {
-  for (const char* name :
-       {"X-User-ID", "x-user-id", "X-USER-ID", "X_User_ID", "x_user-id", "X-User_Id", "X-Client-ID",
-        "X_CLIENT_ID", "X-User-Role", "x_user_role", "X-User-Tier", "X-User-Email",
-        "X-User-Permissions", "X-User-Whatever-Comes-To-Mind-And-Is-Very-Long", "X-Client-Cert",
-        "x_client_"}) {
+  for (const char* name : {"X-User-ID",          "x-user-id",
+                           "X-USER-ID",          "X_User_ID",
+                           "x_user-id",          "X-User_Id",
+                           "X-Client-ID",        "X_CLIENT_ID",
+                           "X-User-Role",        "x_user_role",
+                           "X-User-Tier",        "X-User-Email",
+                           "X-User-Permissions", "X-User-Whatever-Comes-To-Mind-And-Is-Very-Long",
+                           "X-Client-Cert",      "x_client_",
+                           "X.User.ID",          "x.user.id",
+                           "X-User.ID",          "X~Client!ID",
+                           "X'User`Role",        "x+client_id"}) {
     EXPECT_TRUE(IsContextHeader(name)) << name;
     const SeenRequest seen = Written({{name, "forged"}, {"X-Other", "kept"}, {name, "forged"}});
     EXPECT_EQ(seen.head.find("forged"), std::string::npos) << name;
@@ -185,8 +191,9 @@ TEST_F(ContextHeadersTest, OnlyATrustedProxySpeaksForTheClient) {
 }
 
 TEST_F(ContextHeadersTest, NothingMakesItAnotherRequest) {
-  for (const char* name : {"X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override",
-                           "x_http_method_override", "X-HTTP-Method", "X-Method-Override"}) {
+  for (const char* name :
+       {"X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "x_http_method_override",
+        "x.http.method.override", "X-HTTP-Method", "X-Method-Override"}) {
     EXPECT_THAT(Written({{name, "DELETE"}}).All(name), IsEmpty()) << name;
   }
 }
@@ -199,6 +206,21 @@ TEST_F(ContextHeadersTest, OurCookiesStayAndOthersPass) {
   EXPECT_THAT(Written({{"Cookie", " access_token_cookie =secret"}}).All("Cookie"), IsEmpty());
   EXPECT_THAT(Written({{"Cookie", "my_csrf_token=1; flag"}}).All("Cookie"),
               ElementsAre("my_csrf_token=1; flag"));
+}
+
+TEST_F(ContextHeadersTest, TheProofOfAPageIsTheGatewaysBusiness) {
+  EXPECT_THAT(Written({{"X-CSRF-Token", "secret"}}).All("X-CSRF-Token"), IsEmpty());
+  EXPECT_THAT(Written({{"x_csrf_token", "secret"}}).All("x_csrf_token"), IsEmpty());
+}
+
+TEST_F(ContextHeadersTest, KnowsTheGatewaysCookiesInAnySpellingThatBrowsersTake) {
+  for (const char* ours : {"access_token_cookie=x; Path=/", "csrf_token=", " csrf_token =x",
+                           "=access_token_cookie=x", "= csrf_token=x; Secure", "csrf_token; a=b"}) {
+    EXPECT_TRUE(IsOurCookie(ours)) << ours;
+  }
+  for (const char* other : {"a=csrf_token", "my_csrf_token=1", "Csrf_token=1", "a; csrf_token=1"}) {
+    EXPECT_FALSE(IsOurCookie(other)) << other;
+  }
 }
 
 TEST_F(ContextHeadersTest, OnlyAJwtGoesUpstreamAsAuthorization) {
@@ -221,6 +243,8 @@ TEST_F(ContextHeadersTest, ATokenAmongTheSubprotocolsStays) {
   EXPECT_THAT(sent({"chat, bearer, ora_secret, log"}), ElementsAre("chat, log"));
   EXPECT_THAT(sent({"bearer", "ora_secret", "chat"}), ElementsAre("chat"));
   EXPECT_THAT(sent({"Bearer,ora_secret"}), IsEmpty());
+  EXPECT_THAT(sent({"chat, authorization.bearer.ora_secret, log"}), ElementsAre("chat, log"));
+  EXPECT_THAT(sent({"Authorization.Bearer.ora_secret"}), IsEmpty());
   EXPECT_THAT(sent({"chat", "log"}), ElementsAre("chat, log"));
 }
 

@@ -15,29 +15,36 @@ using std::chrono::steady_clock;
 constexpr milliseconds kStep{50};
 constexpr milliseconds kBackOffMin{100};
 constexpr milliseconds kBackOffMax{2000};
+constexpr std::int64_t kNothingHeard = -1;
 
 }  // namespace
 
 // Who is told of flushes, over all streams.
 struct ControlWatch::Flushes {
   void Take(const auth::v1::ControlUpdate& update) {
-    std::int64_t sequence = 0;
-    if (update.has_snapshot()) sequence = update.snapshot().flush_sequence();
-    // Without a user auth itself asks for what was cached to be looked up again.
-    if (update.has_flush() && !update.flush().user_id().empty()) sequence = update.sequence();
     if (update.has_snapshot() || update.has_flush()) clear_caches();
+    if (update.has_snapshot()) Note(update.snapshot().flush_sequence(), update.sequence());
+    // Without a user auth itself asks for what was cached to be looked up again.
+    if (update.has_flush() && !update.flush().user_id().empty()) {
+      Note(update.sequence(), update.sequence());
+    }
+  }
+
+  // The latest flush that auth knows of (0: none lately) while it counts up to `head`.
+  void Note(std::int64_t flush, std::int64_t head) {
     std::lock_guard lock(mutex);
-    // A database that was restored counts from lower on.
-    if (update.has_snapshot() && update.sequence() < last) last = sequence;
-    if (sequence <= last) return;
-    last = sequence;
-    if (reset_limits) reset_limits(sequence);
+    // One that was long ago is forgotten there; a database that was restored or made anew
+    // counts from lower on.
+    const bool is_old = flush == 0 && last <= head && last != kNothingHeard;
+    if (flush == last || is_old) return;
+    last = flush;
+    if (reset_limits) reset_limits(flush, head);
   }
 
   const std::function<void()> clear_caches;
-  const std::function<void(std::int64_t)> reset_limits;
+  const ResetLimits reset_limits;
   std::mutex mutex;
-  std::int64_t last = 0;  // guarded by mutex
+  std::int64_t last = kNothingHeard;  // guarded by mutex
 };
 
 // One stream's life. Its callbacks may come after the watch has gone on to
@@ -89,12 +96,11 @@ struct ControlWatch::Stream {
 };
 
 ControlWatch::ControlWatch(std::string gateway_id, rpc::Client& auth, ControlState& control,
-                           std::function<void()> clear_caches,
-                           std::function<void(std::int64_t sequence)> reset_limits)
+                           std::function<void()> clear_caches, ResetLimits reset_limits)
     : gateway_id_(std::move(gateway_id)),
       auth_(auth),
       control_(control),
-      flushes_(new Flushes{std::move(clear_caches), std::move(reset_limits), {}, 0}) {
+      flushes_(new Flushes{std::move(clear_caches), std::move(reset_limits), {}, kNothingHeard}) {
   ticker_ = std::make_unique<exec::Ticker>("control", [this] { return Step(); });
 }
 

@@ -15,14 +15,16 @@ namespace gatehouse::gateway {
 
 class ControlWatch {
  public:
+  // `flush`: its number in auth's count; 0: auth knows of none lately, at the start and
+  // after its database was restored. `head`: where that count stands.
+  using ResetLimits = std::function<void(std::int64_t flush, std::int64_t head)>;
+
   // Starts at once. `clear_caches` is called on a snapshot and on a flush,
-  // `reset_limits` with the sequence of each flush that an administrator asked for,
-  // once, also for the last one that came while no stream was open; both after
-  // `control` has it, from threads of gRPC. `auth`, `control` and what the callbacks
-  // use must outlive this.
+  // `reset_limits` with each flush that an administrator asked for, once, also with the
+  // last one that came while no stream was open; both after `control` has it, from
+  // threads of gRPC. `auth`, `control` and what the callbacks use must outlive this.
   ControlWatch(std::string gateway_id, rpc::Client& auth, ControlState& control,
-               std::function<void()> clear_caches,
-               std::function<void(std::int64_t sequence)> reset_limits = nullptr);
+               std::function<void()> clear_caches, ResetLimits reset_limits = nullptr);
   ~ControlWatch();
 
  private:

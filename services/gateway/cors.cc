@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "services/gateway/context_headers.h"
-#include "services/gateway/credential.h"
 #include "services/gateway/text.h"
 
 namespace gatehouse::gateway {
@@ -53,11 +51,6 @@ bool IsOwnOrigin(const http::Request& request, std::string_view origin) {
   }
   return !origin.empty() && SameAsciiText(WithoutDefaultPort(origin, port),
                                           WithoutDefaultPort(*request.Find("Host"), port));
-}
-
-bool LeansOnCookie(const http::Request& request) {
-  return !request.Find("Authorization") && !OffersBearerSubprotocol(request) &&
-         !FindCookie(request, kSessionCookie).empty();
 }
 
 std::string Join(const std::vector<std::string>& words) {
@@ -127,13 +120,13 @@ void AddCorsHeaders(const CorsConfig& cors, const http::Request& request,
   });
 }
 
-bool MayConnect(const CorsConfig& cors, const http::Request& request) {
+bool MayConnect(const CorsConfig& cors, const http::Request& request, bool by_cookie) {
   const std::size_t count = request.Count("Origin");
   if (count == 0) return true;
   if (count > 1) return false;
   const std::string_view origin = *request.Find("Origin");
   if (IsOwnOrigin(request, origin)) return true;
-  if (LeansOnCookie(request)) return cors.credentials && IsListed(cors, origin);
+  if (by_cookie) return cors.credentials && IsListed(cors, origin);
   return AllowsAll(cors) || IsListed(cors, origin);
 }
 

@@ -24,10 +24,10 @@ void AppendCorsLines(const CorsConfig& cors, const http::Request& request, std::
 void AddCorsHeaders(const CorsConfig& cors, const http::Request& request, http::Response* response);
 
 // Whether a page may open a socket with this request: it has no Origin (no browser), the
-// origin of this very host, or one that is allowed. What leans on the session cookie
-// needs an origin that is listed and may use credentials: no browser asks before it
-// opens a socket.
-bool MayConnect(const CorsConfig& cors, const http::Request& request);
+// origin of this very host, or one that is allowed. `by_cookie`: its credential is the
+// session cookie. That needs an origin that is listed and may use credentials: no
+// browser asks before it opens a socket.
+bool MayConnect(const CorsConfig& cors, const http::Request& request, bool by_cookie);
 
 // Whether a field of a response is one of those that answer a browser's CORS questions.
 bool IsCorsField(std::string_view name);

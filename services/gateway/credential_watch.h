@@ -29,7 +29,11 @@ class CredentialWatch {
   // opens the route no more, kCloseTryLater when that cannot be known.
   int Check(SteadyTime now);
 
-  // Whom it stands for now; never null.
+  // Since the last Check: something has changed, and auth has not said yet whom the
+  // credential stands for now.
+  bool is_doubtful() const { return is_doubtful_; }
+
+  // Whom it stands for now, or stood for before the doubt; never null.
   const IdentityPtr& identity() const { return identity_; }
 
   // What to tell a client with either code.
@@ -48,7 +52,7 @@ class CredentialWatch {
   const std::string token_;
   IdentityPtr identity_;
   bool is_dead_ = false;
-  bool is_doubtful_ = false;  // Since doubtful_since_: auth has not confirmed it yet.
+  bool is_doubtful_ = false;  // Since doubtful_since_.
   SteadyTime doubtful_since_;
   SteadyTime ask_after_;             // Not before, when auth has not answered.
   std::shared_ptr<LookUp> look_up_;  // Under way.

@@ -69,6 +69,17 @@ TEST_F(EdgeTest, ErrorsOfTheParserAreErrorObjectsToo) {
   EXPECT_EQ(Get("/", "", {{"X-Big", std::string(20000, 'a')}}).status, 431);
 }
 
+TEST_F(EdgeTest, ErrorsOfTheParserMayBeReadByPagesThatMay) {
+  SetHot([](HotConfig& hot) { hot.cors.origins = {"https://app.example"}; });
+  const Answer large =
+      Fetch(gateway_.address(), "POST", "/api/auth/token/",
+            {{"Content-Type", "application/json"}, {"Origin", "https://app.example"}},
+            std::string(1100000, ' '));
+  EXPECT_EQ(large.status, 413);
+  EXPECT_THAT(large.All("Access-Control-Allow-Origin"), ElementsAre("https://app.example"));
+  EXPECT_THAT(large.All("Vary"), ElementsAre("Origin"));
+}
+
 TEST_F(EdgeTest, MissingAndBadCredentialsAre401WithBothChallenges) {
   for (const Headers& headers :
        {Headers{}, Headers{{"Authorization", "Bearer garbage"}},

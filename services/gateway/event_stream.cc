@@ -41,6 +41,9 @@ EventStream::EventStream(Context context, std::shared_ptr<void> place, Subscript
       subscriptions_(std::move(subscriptions)),
       position_(std::move(last_id)) {}
 
+// The stream ends itself without a word when one of the calls to it went wrong.
+EventStream::~EventStream() { OnClosed(); }
+
 void EventStream::Open(const std::shared_ptr<EventStream>& self) {
   const http::Request& request = self->life_.context().request();
   http::Stream* const stream = self->life_.context().exchange()->OpenStream(self);
@@ -91,7 +94,7 @@ void EventStream::OnEvent(const LiveEventPtr& event) {
   // Numbers tell what the hub has given already.
   if (stream_ == nullptr || is_behind_ || (event->number != 0 && event->number <= taken_)) return;
   if (EndIfDue(std::chrono::steady_clock::now())) return;
-  is_behind_ = stream_->queued() >= kQueueBytesMax;
+  is_behind_ = life_.is_doubtful() || stream_->queued() >= kQueueBytesMax;
   if (!is_behind_) Take(*event);
 }
 
@@ -115,12 +118,19 @@ void EventStream::Write(std::string bytes) {
 }
 
 void EventStream::OnWritable() {
-  if (stream_ != nullptr && is_behind_ && stream_->queued() < http::Stream::kLowBytes) CatchUp();
+  if (stream_ != nullptr && is_behind_) EndOrCatchUp(std::chrono::steady_clock::now());
+}
+
+// Who it is now comes first, what that may see second: in doubt it stays behind.
+void EventStream::EndOrCatchUp(SteadyTime now) {
+  if (EndIfDue(now) || !is_behind_ || life_.is_doubtful()) return;
+  if (stream_->queued() < http::Stream::kLowBytes) CatchUp();
 }
 
 void EventStream::OnTick(SteadyTime now) {
-  if (stream_ == nullptr || EndIfDue(now)) return;
-  OnWritable();
+  if (stream_ == nullptr) return;
+  EndOrCatchUp(now);
+  if (stream_ == nullptr) return;
   if (std::exchange(wrote_, false)) {
     beat_at_ = now + kBeatInterval;
   } else if (now >= beat_at_) {
@@ -158,7 +168,9 @@ void EventStream::Finish(int code) {
   stream->End();
 }
 
-void EventStream::OnDrain() { life_.Drain(std::chrono::steady_clock::now()); }
+void EventStream::OnDrain(std::chrono::milliseconds spread) {
+  life_.Drain(std::chrono::steady_clock::now(), spread);
+}
 
 // How a client of events leaves.
 void EventStream::OnClosed() {

@@ -22,6 +22,7 @@ class EventStream final : public http::StreamOwner, public EventListener {
   // `last_id`: where the client was; "" for from now on.
   EventStream(Context context, std::shared_ptr<void> place, Subscriptions subscriptions,
               std::string last_id);
+  ~EventStream() override;
 
   // Begins the answer of `self`'s request. On the worker; nothing happens when the client
   // has left already.
@@ -31,7 +32,7 @@ class EventStream final : public http::StreamOwner, public EventListener {
   void OnBodyRefused(int) override {}
   void OnWritable() override;
   void OnTick(SteadyTime now) override;
-  void OnDrain() override;
+  void OnDrain(std::chrono::milliseconds spread) override;
   void OnClosed() override;
   void OnEvent(const LiveEventPtr& event) override;
 
@@ -41,6 +42,7 @@ class EventStream final : public http::StreamOwner, public EventListener {
   void Take(const LiveEvent& event);
   void Write(std::string bytes);
   void Beat(SteadyTime now);
+  void EndOrCatchUp(SteadyTime now);
   bool EndIfDue(SteadyTime now);
   void Finish(int code);
 
@@ -52,7 +54,7 @@ class EventStream final : public http::StreamOwner, public EventListener {
   std::string position_;       // Behind everything that was taken.
   std::string told_position_;  // What of it the client knows.
   std::uint64_t taken_ = 0;    // LiveEvent::number of the last that was taken.
-  bool is_behind_ = false;     // What follows position_ is fetched from the hub.
+  bool is_behind_ = false;     // What follows position_ is to be fetched from the hub.
   bool wrote_ = false;         // Since the last tick.
   SteadyTime beat_at_;
 };

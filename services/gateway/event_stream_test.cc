@@ -2,12 +2,17 @@
 #include "services/gateway/event_stream.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
+#include <atomic>
+#include <stdexcept>
 #include <thread>
 
 #include "libs/base/unique_fd.h"
+#include "libs/metrics/metrics.h"
 #include "services/gateway/gateway_fixture.h"
+#include "services/gateway/held_look_up.h"
 
 namespace gatehouse::gateway {
 namespace {
@@ -254,6 +259,67 @@ TEST_F(EventStreamTest, EndsWithItsCredentialAndSaysSo) {
   services_.control.Push(update);
   EXPECT_THAT(client.ReadEvent(), StartsWith("event: error\ndata: {\"code\":4401,"));
   EXPECT_EQ(client.Read(), "end");
+}
+
+TEST_F(EventStreamTest, WhatComesWhileItsRightsAreInDoubtIsJudgedByTheNewOnes) {
+  StreamClient client(gateway_.address(), kPath, admin_);
+  StreamClient other(gateway_.address(), kPath, services_.AddToken("admin", {}));
+  EXPECT_THAT(client.Read(), StartsWith("retry: "));
+  EXPECT_THAT(other.Read(), StartsWith("retry: "));
+  HeldLookUp held(services_, admin_, [](auth::v1::LookupTokenResponse& answer) {
+    answer.mutable_principal()->set_role("user");
+  });
+  ASSERT_TRUE(held.AwaitAsked());
+  services_.job_events.Push("execution.started", 8, "", R"({"n":1})");
+  services_.job_events.Push("execution.started", 7, "", R"({"n":2})");
+  EXPECT_EQ(FiguresUpTo(other, 2), "1 2 ");
+  held.Release();
+  services_.job_events.Push("execution.started", 7, "", R"({"n":3})");
+  EXPECT_EQ(FiguresUpTo(client, 3), "2 3 ");
+}
+
+// Throws once, when a worker asks.
+class FailingClock final : public Clock {
+ public:
+  Time Now() const override {
+    char thread[16] = "";
+    ::pthread_getname_np(::pthread_self(), thread, sizeof thread);
+    if (std::string_view(thread).starts_with("http") && fails_.exchange(false)) {
+      throw std::runtime_error("no time");
+    }
+    return system_.Now();
+  }
+  void Fail() { fails_ = true; }
+  bool has_failed() const { return !fails_; }
+
+ private:
+  const SystemClock system_;
+  mutable std::atomic<bool> fails_{false};
+};
+
+TEST_F(EventStreamTest, IsForgottenWhenItBreaksOffByAFaultOfItsOwn) {
+  const auto count_open = [] {
+    double open = 0;
+    for (const metrics::Sample& sample : metrics::Samples("gatehouse_gateway_sockets_open")) {
+      open += sample.value;
+    }
+    return open;
+  };
+  FailingClock clock;
+  Gateway gateway(TestOptions(), TestHotConfig(), services_.Clients(), clock);
+  ASSERT_TRUE(gateway.Start().ok());
+  ASSERT_TRUE(Eventually([&] { return gateway.Ready().ok(); }));
+  StreamClient client(gateway.address(), kPath, user_);
+  EXPECT_THAT(client.Read(), StartsWith("retry: "));
+  EXPECT_EQ(count_open(), 1);
+  clock.Fail();
+  EXPECT_EQ(client.Read(), "silence") << "it is broken off, not ended";
+  EXPECT_TRUE(clock.has_failed());
+  EXPECT_TRUE(Eventually([&] { return count_open() == 0; }));
+  Push("execution.started", 1);  // Reaches nobody who is no more.
+  StreamClient other(gateway.address(), kPath, user_);
+  Push("execution.started", 2);
+  EXPECT_EQ(FiguresUpTo(other, 2), "2 ");
 }
 
 TEST_F(EventStreamTest, CountsAmongTheSocketsOfAUser) {

@@ -66,6 +66,14 @@ void FakeControl::Mute(bool muted) {
   senders_.clear();
 }
 
+void FakeControl::Restore(std::int64_t sequence) {
+  std::lock_guard lock(mutex_);
+  sequence_ = sequence;
+  flush_sequence_ = 0;
+  for (auto& sender : senders_) sender.Finish(absl::UnavailableError("restored"));
+  senders_.clear();
+}
+
 std::int64_t FakeControl::sequence() const {
   std::lock_guard lock(mutex_);
   return sequence_;

@@ -26,6 +26,8 @@ class FakeControl {
   // The keys of the snapshots to come, which those who watch now are told, too.
   void SetKeys(const std::string& jwks_json);
   void Mute(bool muted);
+  // Ends the streams and counts from `sequence` on, without any flush: another database.
+  void Restore(std::int64_t sequence);
   std::int64_t sequence() const;
   int streams_opened() const;
 

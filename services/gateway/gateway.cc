@@ -37,16 +37,22 @@ std::string AllowHeader(const std::vector<std::string>& methods) {
 
 SnapshotPtr FirstSnapshot(HotConfig hot) {
   SnapshotPtr snapshot = MakeSnapshot(std::move(hot), nullptr);
-  ResolveNewGroups(*snapshot, kResolvePatience);
+  ResolveNewGroups(*snapshot, nullptr, kResolvePatience);
   return snapshot;
 }
 
 std::unique_ptr<LeaseKeeper> MakeLeases(const GatewayExtras& extras) {
   if (extras.redis_url.empty()) return nullptr;
-  return std::make_unique<LeaseKeeper>(extras.redis_url, extras.redis_ca_file);
+  return std::make_unique<LeaseKeeper>(extras.redis_url, extras.redis_ca_file,
+                                       extras.limits_namespace);
 }
 
 }  // namespace
+
+GatewayExtras ExtrasOf(config::Settings& settings, ConfigFile& file) {
+  return {&settings, &file, settings.Text("REDIS_URL"), settings.Text("REDIS_CA_FILE"),
+          settings.Text("LIMITS_NAMESPACE")};
+}
 
 Gateway::Gateway(Options options, HotConfig hot, Upstreams upstreams, const Clock& clock,
                  GatewayExtras extras)
@@ -68,7 +74,7 @@ Gateway::Gateway(Options options, HotConfig hot, Upstreams upstreams, const Cloc
       sockets_(std::make_unique<LiveSockets>(*hub_)),
       watch_(
           UuidV7(), *upstreams_.auth, control_, [this] { authenticator_.Clear(); },
-          [this](std::int64_t sequence) { ResetLimits(sequence); }),
+          [this](std::int64_t flush, std::int64_t head) { ResetLimits(flush, head); }),
       checker_(std::make_unique<UpstreamChecker>(live_)),
       reloader_(std::make_unique<Reloader>(extras.settings, extras.file, live_,
                                            [this](const Snapshot& next) { Apply(next); })),
@@ -97,18 +103,20 @@ Gateway::~Gateway() {
   if (leases_ != nullptr) leases_->Stop();
 }
 
-// The administrator's flush `sequence`: every bucket is full again.
-void Gateway::ResetLimits(std::int64_t sequence) {
+// Every bucket is full again.
+void Gateway::ResetLimits(std::int64_t flush, std::int64_t head) {
   user_limiter_->Clear();
   address_limiter_.Clear();
   guesses_.Clear();
   admission_.ClearAnonymous();
-  if (leases_ != nullptr) leases_->Clear(sequence);
+  if (leases_ != nullptr) leases_->Clear(flush, head);
 }
 
 // What parts keep of the configuration; the rest asks the snapshot of its request.
 void Gateway::Apply(const Snapshot& snapshot) {
-  authenticator_.SetCache(snapshot.config.cache_ttl, snapshot.config.cache_size_max);
+  const HotConfig& config = snapshot.config;
+  authenticator_.SetCache(config.cache_ttl, config.cache_size_max);
+  admission_.LimitAnonymous(config.anonymous_requests, config.anonymous_window);
   checker_->Wake();
 }
 
@@ -238,9 +246,11 @@ http::Response Gateway::AnswerUnparsed(int status, const http::Request& request)
   const SteadyTime now = std::chrono::steady_clock::now();
   const std::string request_id = RequestId(request);
   http::Response response = ErrorResponse(ProblemOf(status), request, request_id);
+  const SnapshotPtr snapshot = live_.Get();
+  AddCorsHeaders(snapshot->config.cors, request, &response);
   AddCommonHeaders(request_id, options_, &response);
   unparsed_.by_class[status >= 500 ? 5 : 4]->Increment();
-  if (live_.Get()->config.access_log) {
+  if (snapshot->config.access_log) {
     const std::string no_trace;
     WriteAccessLog({.request = request,
                     .request_id = request_id,

@@ -32,9 +32,13 @@ struct GatewayExtras {
   // outlive the gateway.
   config::Settings* settings = nullptr;
   ConfigFile* file = nullptr;
-  std::string redis_url = {};      // Empty: limits are this process's.
-  std::string redis_ca_file = {};  // Whom to trust for rediss://; empty: the system's.
+  std::string redis_url = {};                  // Empty: limits are this process's.
+  std::string redis_ca_file = {};              // Whom to trust for rediss://; empty: the system's.
+  std::string limits_namespace = "gatehouse";  // Whose limits these are, in Redis.
 };
+
+// As `settings` say. Both must outlive the gateway.
+GatewayExtras ExtrasOf(config::Settings& settings, ConfigFile& file);
 
 class Gateway {
  public:
@@ -73,7 +77,7 @@ class Gateway {
   void AnswerNoRoute(const Context& context, const http::Match& match);
   bool EnterLaneOf(const Context& context, const Route& route);
   void TakeFromAddress(const Context& context);
-  void ResetLimits(std::int64_t sequence);
+  void ResetLimits(std::int64_t flush, std::int64_t head);
   http::BodyPlan PlanBody(const http::Request& head) const;
   http::Response AnswerUnparsed(int status, const http::Request& request);
   void Apply(const Snapshot& snapshot);

@@ -24,6 +24,7 @@ struct Identity {
         rate_limit_per_second(other.rate_limit_per_second),
         rate_limit_burst(other.rate_limit_burst),
         sequence(other.sequence),
+        epoch(other.epoch),
         keys_version(other.keys_version),
         expire_time(other.expire_time),
         keep_until(other.keep_until) {}
@@ -37,6 +38,7 @@ struct Identity {
   int rate_limit_per_second = 0;
   int rate_limit_burst = 0;
   std::int64_t sequence = 0;       // Of the control counter, when it was read.
+  std::int64_t epoch = 0;          // Of a signed token, as it says itself.
   std::uint64_t keys_version = 0;  // PublicKeys that verified a signed one; 0: opaque.
   Time expire_time = Time::max();
   Time keep_until = Time::max();  // When it must be looked up again at the latest.

@@ -57,9 +57,10 @@ struct LeaseKeeper::Impl {
     std::uint64_t id;
   };
 
-  Impl(const std::string& redis_url, const std::string& ca_file)
+  Impl(const std::string& redis_url, const std::string& ca_file, const std::string& name_space)
       : store_name(UrlOf(redis_url).ToText()),
-        store(UrlOf(redis_url), {.ca_file = ca_file, .timeout = kTimeout}),
+        store(UrlOf(redis_url), {.ca_file = ca_file, .timeout = kTimeout},
+              "ghrl:" + name_space + ":"),
         up_gauge(metrics::GetGauge("gatehouse_gateway_limit_store_up",
                                    "Whether the shared store of limits answers.")),
         granted(LeaseCounter("granted")),
@@ -73,6 +74,7 @@ struct LeaseKeeper::Impl {
   Entry& EntryOf(Shard& shard, const std::string& key, SteadyTime now);
   void Queue(const std::string& key, Entry& entry);
   milliseconds Step();
+  bool TellFlushes();
   bool Ask();
   void Collect(std::vector<Question>* questions, std::vector<StoreRequest>* requests);
   void Answer(const Question& question, const LeaseGrant& grant);
@@ -96,14 +98,16 @@ struct LeaseKeeper::Impl {
   std::atomic<std::uint64_t> next_id{1};
   std::atomic<bool> is_up{false};
   std::atomic<bool> is_stopped{false};
-  std::atomic<std::int64_t> generation{0};
   std::atomic<SteadyTime::rep> asking_since{0};  // 0: no answer is outstanding.
   std::mutex step_mutex;  // Held by a step; who has it knows that none is under way.
   std::mutex queue_mutex;
-  std::deque<std::string> queue;         // guarded by queue_mutex
-  std::optional<bool> was_up;            // Of the thread only, as told in the log.
-  SteadyTime heard{};                    // Of the thread only.
-  std::unique_ptr<exec::Ticker> thread;  // Last: it calls Step.
+  std::deque<std::string> queue;  // guarded by queue_mutex
+  std::mutex flush_mutex;
+  std::optional<std::int64_t> last_flush;  // guarded by flush_mutex
+  std::vector<LimitFlush> untold_flushes;  // guarded by flush_mutex
+  std::optional<bool> was_up;              // Of the thread only, as told in the log.
+  SteadyTime heard{};                      // Of the thread only.
+  std::unique_ptr<exec::Ticker> thread;    // Last: it calls Step.
 };
 
 LeaseKeeper::Taking LeaseKeeper::Impl::Take(const std::string& key, const BucketRate& rate,
@@ -165,11 +169,27 @@ milliseconds LeaseKeeper::Impl::Step() {
   std::lock_guard lock(step_mutex);
   if (is_stopped) return kCheckInterval;
   const bool is_due = !is_up || steady_clock::now() - heard >= kCheckInterval;
-  const bool has_more = (!is_due || Note(store.Check(generation))) && Ask();
+  const bool has_more = (!is_due || Note(store.Check())) && TellFlushes() && Ask();
   if (is_up) return has_more ? milliseconds(0) : kCheckInterval;
   // Connected and down: Redis lives, and will not do what it is asked.
   const milliseconds left = store.back_off_left();
   return left > milliseconds(0) ? left : kCheckInterval;
+}
+
+// Before anything is asked: what comes after a flush is of full buckets. Whether it went
+// well.
+bool LeaseKeeper::Impl::TellFlushes() {
+  std::vector<LimitFlush> flushes;
+  {
+    std::lock_guard lock(flush_mutex);
+    flushes = untold_flushes;
+  }
+  if (flushes.empty()) return true;
+  if (!Note(store.Tell(flushes))) return false;
+  std::lock_guard lock(flush_mutex);
+  untold_flushes.erase(untold_flushes.begin(),
+                       untold_flushes.begin() + static_cast<std::ptrdiff_t>(flushes.size()));
+  return true;
 }
 
 // Whether there is more to ask.
@@ -179,7 +199,7 @@ bool LeaseKeeper::Impl::Ask() {
   Collect(&questions, &requests);
   if (requests.empty()) return false;
   asking_since = steady_clock::now().time_since_epoch().count();
-  const auto grants = store.Book(requests, generation);
+  const auto grants = store.Book(requests);
   asking_since = 0;
   if (!Note(grants.status())) {
     failed.Increment(static_cast<double>(requests.size()));
@@ -277,8 +297,9 @@ void LeaseKeeper::Impl::Forget(bool tells_waiting) {
   }
 }
 
-LeaseKeeper::LeaseKeeper(const std::string& redis_url, const std::string& ca_file)
-    : impl_(std::make_unique<Impl>(redis_url, ca_file)) {}
+LeaseKeeper::LeaseKeeper(const std::string& redis_url, const std::string& ca_file,
+                         const std::string& name_space)
+    : impl_(std::make_unique<Impl>(redis_url, ca_file, name_space)) {}
 
 LeaseKeeper::~LeaseKeeper() { Stop(); }
 
@@ -287,11 +308,15 @@ LeaseKeeper::Taking LeaseKeeper::Take(const std::string& key, const BucketRate& 
   return impl_->Take(key, rate, now, later);
 }
 
-void LeaseKeeper::Clear(std::int64_t generation) {
-  std::int64_t known = impl_->generation;
-  while (known < generation && !impl_->generation.compare_exchange_weak(known, generation)) {
+void LeaseKeeper::Clear(std::int64_t sequence, std::int64_t head) {
+  {
+    std::lock_guard lock(impl_->flush_mutex);
+    if (impl_->last_flush == sequence) return;
+    impl_->last_flush = sequence;
+    impl_->untold_flushes.push_back({sequence, head});
   }
-  if (known < generation) impl_->Forget(/*tells_waiting=*/true);
+  impl_->Forget(/*tells_waiting=*/true);
+  impl_->thread->Wake();
 }
 
 bool LeaseKeeper::IsUp() const { return impl_->is_up.load(std::memory_order_acquire); }

@@ -37,8 +37,10 @@ class LeaseKeeper {
   using Later = std::function<void(const Taking&)>;
 
   // `redis_url`: "" or one that redis::ParseUrl takes; else it aborts. `ca_file`: whom
-  // to trust for rediss://; "": the system's authorities. Starts its thread.
-  explicit LeaseKeeper(const std::string& redis_url, const std::string& ca_file = "");
+  // to trust for rediss://; "": the system's authorities. Only keepers of the same
+  // `name_space` share. Starts its thread.
+  explicit LeaseKeeper(const std::string& redis_url, const std::string& ca_file = "",
+                       const std::string& name_space = "gatehouse");
   // As Stop.
   ~LeaseKeeper();
 
@@ -47,9 +49,11 @@ class LeaseKeeper {
   // returns: it must hand over and return.
   Taking Take(const std::string& key, const BucketRate& rate, SteadyTime now, const Later& later);
 
-  // Every shared bucket is full again, for every gateway that has heard of `generation`
-  // or of a greater one; smaller ones change nothing.
-  void Clear(std::int64_t generation);
+  // Every shared bucket is full again, once for all keepers that are told of the same
+  // flush. `sequence`: its number in auth's count, greater or smaller than that of the one
+  // before; 0: auth knows of none lately. `head`: where that count stands. The same as
+  // last time changes nothing.
+  void Clear(std::int64_t sequence, std::int64_t head);
 
   // Whether Redis answered when it was asked last.
   bool IsUp() const;

@@ -33,7 +33,8 @@ bool Eventually(const std::function<bool()>& done) {
 
 // One gateway's part in it.
 struct Node {
-  explicit Node(const std::string& url) : leases(url), limiter(&leases) {}
+  explicit Node(const std::string& url, const std::string& name_space = "test")
+      : leases(url, "", name_space), limiter(&leases) {}
 
   // The final verdict, however it comes; nullopt when it does not come in ten seconds.
   std::optional<LimitVerdict> Take(const std::string& key, int per_second, int burst) {
@@ -76,6 +77,11 @@ class LeaseKeeperTest : public ::testing::Test {
  protected:
   LeaseKeeperTest() {
     EXPECT_TRUE(Eventually([this] { return one_.leases.IsUp() && two_.leases.IsUp(); }));
+  }
+
+  static void Flush(Node& node, std::int64_t sequence) {
+    node.limiter.Clear();
+    node.leases.Clear(sequence, sequence);
   }
 
   RedisServer redis_;
@@ -167,22 +173,53 @@ TEST_F(LeaseKeeperTest, ARedisThatStandsStillHoldsUpNobodyForLong) {
 
 TEST_F(LeaseKeeperTest, AFlushFillsEveryBucketOnEveryGateway) {
   one_.Allowed("user/ada", 60, 1, 20);
-  const auto flush = [](Node& node, std::int64_t generation) {
-    node.limiter.Clear();
-    node.leases.Clear(generation);
-  };
-  flush(one_, 7);
-  flush(two_, 7);
+  Flush(one_, 7);
+  Flush(two_, 7);
   const int allowed = one_.Allowed("user/ada", 40, 1, 20) + two_.Allowed("user/ada", 40, 1, 20);
   EXPECT_GE(allowed, 20 - 2);
   EXPECT_LE(allowed, 20 + 2 * 2 + 1) << "full once";
   // One that has not heard of it, or has been started since, does not bring it back.
   Node three(redis_.url());
   ASSERT_TRUE(Eventually([&] { return three.leases.IsUp(); }));
-  flush(three, 3);
+  Flush(three, 7);
   EXPECT_LE(three.Allowed("user/ada", 40, 1, 20), 2 + 1);
-  flush(three, 8);
+  Flush(three, 8);
   EXPECT_GE(three.Allowed("user/ada", 40, 1, 20), 18);
+}
+
+TEST_F(LeaseKeeperTest, AFlushWorksWhateverItsNumber) {
+  Flush(one_, 90);
+  for (const std::int64_t restored : {3, 90, 4}) {
+    one_.Allowed("user/ada", 60, 1, 20);
+    Flush(one_, restored);
+    EXPECT_GE(one_.Allowed("user/ada", 40, 1, 20), 18) << restored;
+  }
+}
+
+TEST_F(LeaseKeeperTest, ADatabaseMadeAnewMayCountToTheSameNumberAgain) {
+  Flush(one_, 5);
+  one_.Allowed("user/ada", 60, 1, 20);
+  // Started since: auth knows of no flush lately, in the count that it was in.
+  Node same(redis_.url());
+  ASSERT_TRUE(Eventually([&] { return same.leases.IsUp(); }));
+  same.leases.Clear(0, 9);
+  EXPECT_LE(same.Allowed("user/ada", 40, 1, 20), 2 + 1) << "forgotten at auth, not undone";
+  // And in one that has not come so far.
+  Node other(redis_.url());
+  ASSERT_TRUE(Eventually([&] { return other.leases.IsUp(); }));
+  other.leases.Clear(0, 2);
+  Flush(other, 5);
+  EXPECT_GE(other.Allowed("user/ada", 40, 1, 20), 18);
+}
+
+TEST_F(LeaseKeeperTest, InstallationsOnOneRedisDoNotMix) {
+  Node stranger(redis_.url(), "another");
+  ASSERT_TRUE(Eventually([&] { return stranger.leases.IsUp(); }));
+  EXPECT_EQ(one_.Allowed("user/ada", 60, 1, 20), 20);
+  EXPECT_EQ(stranger.Allowed("user/ada", 60, 1, 20), 20);
+  Flush(stranger, 7);
+  EXPECT_EQ(stranger.Allowed("user/ada", 60, 1, 20), 20);
+  EXPECT_LE(two_.Allowed("user/ada", 60, 1, 20), 2 + 1) << "a flush of another installation";
 }
 
 TEST_F(LeaseKeeperTest, LosesItsScriptAndGoesOn) {
@@ -210,7 +247,7 @@ TEST_F(LeaseKeeperTest, KeysOfFullBucketsLeaveRedis) {
   one_.Allowed("user/ada", 3, 1000, 20);
   redis::Client client(redis::ParseUrl(redis_.url()).value());
   EXPECT_TRUE(Eventually([&] {
-    const auto keys = client.Call({{"KEYS", "ghrl:user*"}});
+    const auto keys = client.Call({{"KEYS", "ghrl:test:user*"}});
     return keys.ok() && keys->at(0).items.empty();
   }));
 }

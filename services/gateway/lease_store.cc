@@ -6,18 +6,14 @@ namespace gatehouse::gateway {
 namespace {
 
 // A bucket is "generation used time": units of one token per microsecond of the window,
-// of which `refill` come back each microsecond. It is gone when it would be full.
+// of which `refill` come back each microsecond. It is gone when it would be full, and one
+// of another generation than Redis' own is.
 constexpr char kScript[] = R"(
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local token, refill, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local settle, want, generation = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local known = tonumber(redis.call('GET', KEYS[2]) or '0')
-if generation > known then
-  redis.call('SET', KEYS[2], ARGV[6])
-else
-  generation = known
-end
+local settle, want = tonumber(ARGV[4]), tonumber(ARGV[5])
+local generation = tonumber(redis.call('GET', KEYS[2]) or '0')
 local used = 0
 local kept = redis.call('GET', KEYS[1])
 if kept then
@@ -39,28 +35,38 @@ end
 return {granted, string.format('%.0f', used)}
 )";
 
-constexpr char kPrefix[] = "ghrl:";
-constexpr char kGenerationKey[] = "ghrl:generation";
+// The generation moves on with each flush that is not the last one. Where auth knows of
+// none, the last one may be forgotten there; or it is of another database, if that has
+// not counted so far.
+constexpr char kTellScript[] = R"(
+local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+local sequence, head = tonumber(ARGV[1]), tonumber(ARGV[2])
+if sequence == last or (sequence == 0 and last <= head) then return 0 end
+redis.call('SET', KEYS[2], ARGV[1])
+return redis.call('INCR', KEYS[1])
+)";
+
+constexpr char kGenerationKey[] = "generation";
+constexpr char kFlushKey[] = "flush";
 
 absl::Status Unexpected(const std::string& what) {
   return Error(absl::StatusCode::kInternal, "LIMIT_STORE_FAILED", what);
 }
 
-redis::Command BookCommand(const std::string& digest, const StoreRequest& request,
-                           std::int64_t generation) {
+redis::Command BookCommand(const std::string& digest, const std::string& prefix,
+                           const StoreRequest& request) {
   const BucketRate& rate = request.rate;
   const auto window = std::chrono::duration_cast<std::chrono::microseconds>(rate.window);
   return {"EVALSHA",
           digest,
           "2",
-          kPrefix + request.key,
-          kGenerationKey,
+          prefix + request.key,
+          prefix + kGenerationKey,
           std::to_string(window.count()),
           std::to_string(rate.requests),
           std::to_string(rate.burst),
           std::to_string(request.lease.settle),
-          std::to_string(request.lease.want),
-          std::to_string(generation)};
+          std::to_string(request.lease.want)};
 }
 
 bool LacksScript(const std::vector<redis::Reply>& replies) {
@@ -93,13 +99,13 @@ absl::Status LeaseStore::LoadScript() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<LeaseGrant>> LeaseStore::Book(const std::vector<StoreRequest>& requests,
-                                                         std::int64_t generation) {
+absl::StatusOr<std::vector<LeaseGrant>> LeaseStore::Book(
+    const std::vector<StoreRequest>& requests) {
   if (script_digest_.empty()) GH_RETURN_IF_ERROR(LoadScript());
   const auto call = [&] {
     std::vector<redis::Command> commands;
     for (const StoreRequest& request : requests) {
-      commands.push_back(BookCommand(script_digest_, request, generation));
+      commands.push_back(BookCommand(script_digest_, prefix_, request));
     }
     return client_.Call(commands);
   };
@@ -116,9 +122,21 @@ absl::StatusOr<std::vector<LeaseGrant>> LeaseStore::Book(const std::vector<Store
   return grants;
 }
 
-absl::Status LeaseStore::Check(std::int64_t generation) {
-  return Book({{.key = "check", .rate = {.requests = 1, .burst = 1}, .lease = {}}}, generation)
-      .status();
+absl::Status LeaseStore::Tell(const std::vector<LimitFlush>& flushes) {
+  std::vector<redis::Command> commands;
+  for (const LimitFlush& flush : flushes) {
+    commands.push_back({"EVAL", kTellScript, "2", prefix_ + kGenerationKey, prefix_ + kFlushKey,
+                        std::to_string(flush.sequence), std::to_string(flush.head)});
+  }
+  GH_ASSIGN_OR_RETURN(const auto replies, client_.Call(commands));
+  for (const redis::Reply& reply : replies) {
+    if (reply.IsError()) return Unexpected(reply.text);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LeaseStore::Check() {
+  return Book({{.key = "check", .rate = {.requests = 1, .burst = 1}, .lease = {}}}).status();
 }
 
 }  // namespace gatehouse::gateway

@@ -17,19 +17,29 @@ struct StoreRequest {
   LeaseRequest lease;
 };
 
+// A flush of all limits by its number in auth's count, which may begin anew: its database
+// can be restored, or be another one, while Redis stays.
+struct LimitFlush {
+  std::int64_t sequence = 0;  // 0: auth knows of none lately.
+  std::int64_t head = 0;      // Where that count stands.
+};
+
 // Not thread-safe.
 class LeaseStore {
  public:
-  LeaseStore(redis::Url url, redis::ClientOptions options)
-      : client_(std::move(url), std::move(options)) {}
+  // `prefix` of all its keys, "ghrl:gatehouse:".
+  LeaseStore(redis::Url url, redis::ClientOptions options, std::string prefix)
+      : client_(std::move(url), std::move(options)), prefix_(std::move(prefix)) {}
 
-  // One grant per request, in order. Buckets of an older generation than the greatest
-  // that any gateway has named are full. Any error: nothing is known of what was booked.
-  absl::StatusOr<std::vector<LeaseGrant>> Book(const std::vector<StoreRequest>& requests,
-                                               std::int64_t generation);
+  // One grant per request, in order. Any error: nothing is known of what was booked.
+  absl::StatusOr<std::vector<LeaseGrant>> Book(const std::vector<StoreRequest>& requests);
 
-  // Whether it does what Book needs; connects if need be, and tells of `generation`.
-  absl::Status Check(std::int64_t generation);
+  // Tells of flushes, in order. A flush that is another one than Redis was told of last
+  // fills every bucket: the first gateway that tells of it does that for all.
+  absl::Status Tell(const std::vector<LimitFlush>& flushes);
+
+  // Whether it does what Book needs; connects if need be.
+  absl::Status Check();
 
   std::chrono::milliseconds back_off_left() const { return client_.back_off_left(); }
 
@@ -37,6 +47,7 @@ class LeaseStore {
   absl::Status LoadScript();
 
   redis::Client client_;
+  const std::string prefix_;
   std::string script_digest_;  // As Redis names it; empty: it does not have it.
 };
 

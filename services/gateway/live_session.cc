@@ -1,5 +1,6 @@
 #include "services/gateway/live_session.h"
 
+#include <optional>
 #include <utility>
 
 namespace gatehouse::gateway {
@@ -74,9 +75,13 @@ void LiveSession::Execute(const LiveCommand& command) {
 
 void LiveSession::OnEvent(const LiveEventPtr& event) {
   if (socket_ == nullptr || subscriptions_.patterns().empty()) return;
-  const bool is_wanted =
-      event->is_gap || (subscriptions_.Wants(event->type) && MaySee(life_.principal(), *event));
-  if (!is_wanted || CloseIfDue(std::chrono::steady_clock::now())) return;
+  if (!event->is_gap && !subscriptions_.Wants(event->type)) return;
+  // Who it is now comes first, what that may see second.
+  if (CloseIfDue(std::chrono::steady_clock::now())) return;
+  missed_in_doubt_ |= life_.is_doubtful();
+  if (missed_in_doubt_ && !life_.is_doubtful()) TellMissing();
+  if (missed_in_doubt_) return life_.CountDropped();
+  if (!event->is_gap && !MaySee(life_.principal(), *event)) return;
   if (event->is_gap) return Send(GapFrame(std::nullopt, life_.Now()));
   Send(FrameOf(event));
 }
@@ -90,15 +95,23 @@ void LiveSession::Send(const std::string& frame) {
 }
 
 void LiveSession::OnWritable() {
-  if (socket_ == nullptr || missing_ == 0) return;
-  const std::string frame = GapFrame(missing_, life_.Now());
+  if (socket_ != nullptr && (missing_ > 0 || missed_in_doubt_)) TellMissing();
+}
+
+// How many of the events in the time of doubt were not for this client nobody knows.
+void LiveSession::TellMissing() {
+  const std::optional<std::uint64_t> dropped =
+      missed_in_doubt_ ? std::nullopt : std::optional(missing_);
+  const std::string frame = GapFrame(dropped, life_.Now());
   if (!socket_->SendText(frame)) return;
   life_.CountOut(frame.size());
   missing_ = 0;
+  missed_in_doubt_ = false;
 }
 
 void LiveSession::OnTick(SteadyTime now) {
-  if (socket_ != nullptr) CloseIfDue(now);
+  if (socket_ == nullptr || CloseIfDue(now)) return;
+  if (missed_in_doubt_ && !life_.is_doubtful()) TellMissing();
 }
 
 bool LiveSession::CloseIfDue(SteadyTime now) {
@@ -107,6 +120,8 @@ bool LiveSession::CloseIfDue(SteadyTime now) {
   return code != 0;
 }
 
-void LiveSession::OnDrain() { life_.Drain(std::chrono::steady_clock::now()); }
+void LiveSession::OnDrain(std::chrono::milliseconds spread) {
+  life_.Drain(std::chrono::steady_clock::now(), spread);
+}
 
 }  // namespace gatehouse::gateway

@@ -19,7 +19,7 @@ class LiveSession final : public http::WebSocketOwner, public EventListener {
   void OnMessage(std::string_view message, bool is_text) override;
   void OnTick(SteadyTime now) override;
   void OnWritable() override;
-  void OnDrain() override;
+  void OnDrain(std::chrono::milliseconds spread) override;
   void OnClosed(int code) override;
   void OnEvent(const LiveEventPtr& event) override;
 
@@ -27,6 +27,7 @@ class LiveSession final : public http::WebSocketOwner, public EventListener {
   void Execute(const LiveCommand& command);
   void Send(const std::string& frame);
   bool CloseIfDue(SteadyTime now);
+  void TellMissing();
 
   SocketLife life_;
   LiveSockets& sockets_;
@@ -34,6 +35,8 @@ class LiveSession final : public http::WebSocketOwner, public EventListener {
   http::WebSocket* socket_ = nullptr;  // While events and answers may be sent.
   Subscriptions subscriptions_;
   std::uint64_t missing_ = 0;  // Frames that the client has not been told of yet.
+  // Events came while nobody knew whether the client may see them.
+  bool missed_in_doubt_ = false;
 };
 
 }  // namespace gatehouse::gateway

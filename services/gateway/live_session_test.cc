@@ -1,8 +1,10 @@
 // Sockets on /api/v1/ws that the gateway serves itself.
 #include <atomic>
 #include <thread>
+#include <vector>
 
 #include "services/gateway/gateway_fixture.h"
+#include "services/gateway/held_look_up.h"
 #include "services/gateway/websocket_client.h"
 
 namespace gatehouse::gateway {
@@ -10,6 +12,8 @@ namespace {
 
 using testing::HasSubstr;
 using testing::StartsWith;
+
+using Strings = std::vector<std::string>;
 
 constexpr char kPath[] = "/api/v1/ws";
 
@@ -164,6 +168,21 @@ TEST_F(LiveSessionTest, TakesTheCookieOnlyOfAnOriginThatMayUseIt) {
   EXPECT_EQ(Refused(cookie), 101);
 }
 
+TEST_F(LiveSessionTest, WhatOnlyLooksLikeAnOfferDoesNotHideThatTheCookieCounts) {
+  SetHot([](HotConfig& hot) { hot.cors.origins = {"*"}; });
+  for (const std::string& offered : Strings{"x, bearer", "bearer", "Bearer, " + user_}) {
+    EXPECT_EQ(Refused({{"Cookie", "access_token_cookie=" + user_},
+                       {"Origin", "https://evil.example"},
+                       {"Sec-WebSocket-Protocol", offered}}),
+              403)
+        << offered;
+  }
+  EXPECT_EQ(Refused({{"Cookie", "access_token_cookie=" + admin_},
+                     {"Origin", "https://evil.example"},
+                     {"Sec-WebSocket-Protocol", "x, bearer, " + user_}}),
+            101);
+}
+
 TEST_F(LiveSessionTest, BoundsTheSocketsOfAUser) {
   SetHot([](HotConfig& hot) { hot.sockets_per_user_max = 2; });
   WebSocketClient first = Open(user_);
@@ -214,12 +233,32 @@ TEST_F(LiveSessionTest, FollowsChangesOfRights) {
       return is_heard.load();
     }));
   });
-  EXPECT_THAT(client.Read(), HasSubstr("execution.started"));
+  client.ReadUntil("execution.started");
   is_heard = true;
   pushes.join();
   services_.RemoveToken(user_);
   services_.control.Push(update);
   EXPECT_THAT(client.ReadUntil("closed"), StartsWith("closed 4401 "));
+}
+
+TEST_F(LiveSessionTest, ShowsNothingWhileItsRightsAreInDoubt) {
+  WebSocketClient client = Listen(admin_, R"(["*"])");
+  HeldLookUp held(services_, admin_, [](auth::v1::LookupTokenResponse& answer) {
+    answer.mutable_principal()->set_role("user");
+  });
+  ASSERT_TRUE(held.AwaitAsked());
+  services_.job_events.Push("execution.started", 8, "", R"({"n":1})");
+  EXPECT_TRUE(Eventually([&] {
+    client.SendText(R"({"type":"command","event":"get_status"})");
+    const std::string status = client.Read();
+    EXPECT_THAT(status, testing::Not(HasSubstr("execution.started")));
+    return status.find(R"("dropped":1)") != std::string::npos;
+  }));
+  held.Release();
+  EXPECT_THAT(client.Read(), HasSubstr(R"("event":"gap","data":{"dropped":null})"));
+  services_.job_events.Push("execution.started", 8, "", R"({"n":2})");
+  services_.job_events.Push("execution.started", 7, "", R"({"n":3})");
+  EXPECT_THAT(client.Read(), HasSubstr(R"("data":{"n":3})"));
 }
 
 TEST_F(LiveSessionTest, TellsASlowReaderWhatItHasMissed) {
@@ -243,6 +282,14 @@ TEST_F(LiveSessionTest, PassesOnThatTheHubItselfHasAGap) {
   WebSocketClient client = Listen(user_, R"(["execution.*"])");
   services_.job_events.Forget();
   EXPECT_THAT(client.Read(), HasSubstr(R"("event":"gap","data":{"dropped":null})"));
+}
+
+TEST_F(LiveSessionTest, GoesAwayWithinAShortGraceTime) {
+  std::vector<WebSocketClient> clients;
+  for (int i = 0; i < 10; ++i) clients.push_back(Open(user_));
+  std::thread drain([&] { gateway_.Drain(std::chrono::milliseconds(2000)); });
+  for (WebSocketClient& client : clients) EXPECT_THAT(client.Read(), StartsWith("closed 1001 "));
+  drain.join();
 }
 
 TEST_F(LiveSessionTest, GoesAwayInTheDrainAtAMomentOfItsOwn) {

@@ -17,7 +17,7 @@ int Serve(service::Process& process, ConfigFile& file) {
   }
   if (!options.ok() || !hot.ok()) return 2;
   Gateway gateway(*std::move(options), *std::move(hot), MakeUpstreams(process), process.clock(),
-                  {&settings, &file, settings.Text("REDIS_URL"), settings.Text("REDIS_CA_FILE")});
+                  ExtrasOf(settings, file));
   return process.Serve({}, nullptr, gateway.Hooks());
 }
 

@@ -50,6 +50,16 @@ std::string CheckRedisUrl(const std::string& url) {
   return status.ok() ? "" : std::string(status.message());
 }
 
+std::string CheckNamespace(const std::string& name) {
+  constexpr std::size_t kBytesMax = 64;
+  bool fits = name.size() <= kBytesMax;
+  for (const char c : name) {
+    fits = fits && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '-' || c == '_' || c == '.');
+  }
+  return fits ? "" : "must be 1 to 64 letters, digits, \"-\", \"_\" and \".\"";
+}
+
 std::vector<config::Setting> CookieSettings() {
   using config::Kind;
   return {{.name = "SESSION_COOKIE_DOMAIN",
@@ -69,6 +79,19 @@ std::vector<config::Setting> CookieSettings() {
            .help = "SameSite of the cookies: lax, strict or none (which needs Secure).",
            .fallback = "lax",
            .check = CheckSameSite}};
+}
+
+std::vector<config::Setting> RedisSettings() {
+  return {{.name = "REDIS_URL",
+           .help = "redis:// or rediss://: limits are shared with the gateways there.",
+           .secret = true,
+           .check = CheckRedisUrl},
+          {.name = "REDIS_CA_FILE",
+           .help = "Whom to trust for rediss://; empty: the system's authorities."},
+          {.name = "LIMITS_NAMESPACE",
+           .help = "Whose limits these are in that Redis: a name for each installation.",
+           .fallback = "gatehouse",
+           .check = CheckNamespace}};
 }
 
 std::vector<config::Setting> LimitSettings() {
@@ -156,20 +179,9 @@ std::vector<config::Setting> DeclaredSettings() {
        .kind = Kind::kBool},
       {.name = "CONFIG_FILE",
        .help = "A YAML file with settings, routes, upstreams and limits, read again by SIGHUP.",
-       .alias = "DOORMAN_CONFIG_FILE"},
-      {.name = "REDIS_URL",
-       .help = "redis:// or rediss://: limits are shared with the gateways there.",
-       .secret = true,
-       .check = CheckRedisUrl},
-      {.name = "REDIS_CA_FILE",
-       .help = "Whom to trust for rediss://; empty: the system's authorities."},
-      {.name = "WEBSOCKET_BUFFER_SIZE",
-       .help = "Accepted for older files; sockets share their worker's buffer.",
-       .fallback = "1024",
-       .kind = Kind::kInt,
-       .min = 1,
-       .max = 1 << 30}};
+       .alias = "DOORMAN_CONFIG_FILE"}};
   std::ranges::copy(HotSettings(), std::back_inserter(settings));
+  std::ranges::copy(RedisSettings(), std::back_inserter(settings));
   std::ranges::copy(CookieSettings(), std::back_inserter(settings));
   std::ranges::copy(LimitSettings(), std::back_inserter(settings));
   for (const char* process : kProcesses) {

@@ -457,6 +457,7 @@ TEST_F(PlatformRoutesTest, SecretsAreNeitherLoggedNorAudited) {
   Post("/platform/authorization", "", kLogin);
   Post("/platform/authorization/refresh", "", R"({"refresh_token":"ghr_old"})");
   Post("/platform/user", auth_admin_, kNewUser);
+  gateway_.Drain(std::chrono::seconds(5));  // Lines are written when a batch ends.
   const std::string log = ::testing::internal::GetCapturedStderr();
   EXPECT_THAT(log, HasSubstr("/platform/user")) << "the log was captured";
   for (const std::string& secret :

@@ -16,7 +16,6 @@
 #include "services/gateway/socket_request.h"
 #include "services/gateway/text.h"
 #include "services/gateway/upstream_metrics.h"
-#include "services/gateway/upstream_names.h"
 
 namespace gatehouse::gateway {
 namespace {
@@ -36,11 +35,31 @@ bool HasCheckedBody(const Route& route, const http::Request& request) {
          (request.method == "POST" || request.method == "PUT" || request.method == "PATCH");
 }
 
+// Whether a body of this type is JSON in UTF-8, of whatever kind and with whatever
+// parameters: what they mean is the upstream's business.
+bool IsJsonKind(std::string_view type) {
+  constexpr std::string_view kLeast = "application/+json";
+  std::size_t end = std::min(type.find(';'), type.size());
+  const std::string name = AsciiLower(Trim(type.substr(0, end)));
+  const bool is_kind =
+      name.size() > kLeast.size() && name.starts_with("application/") && name.ends_with("+json");
+  if (!is_kind && name != "application/json") return false;
+  // A ";" within quotes may make it see more parameters than there are, never less.
+  while (end < type.size()) {
+    type.remove_prefix(end + 1);
+    end = std::min(type.find(';'), type.size());
+    std::string parameter = AsciiLower(Trim(type.substr(0, end)));
+    std::erase(parameter, '"');
+    if (parameter.starts_with("charset") && parameter != "charset=utf-8") return false;
+  }
+  return true;
+}
+
 // Whether the body says that it is JSON, as it is: what is packed cannot be checked.
 bool SaysJson(const http::Request& request) {
   const auto encoding = request.Find("Content-Encoding");
   if (encoding && !SameAsciiText(*encoding, "identity")) return false;
-  return request.Count("Content-Type") == 1 && IsJsonType(*request.Find("Content-Type"));
+  return request.Count("Content-Type") == 1 && IsJsonKind(*request.Find("Content-Type"));
 }
 
 bool StartsWith(std::string_view text, std::string_view begin) {
@@ -52,18 +71,16 @@ bool IsLimitField(std::string_view name) {
          http::SameName(name, "RateLimit-Policy");
 }
 
-void AppendLine(std::string_view name, std::string_view value, std::string* lines) {
-  lines->append(name).append(": ").append(value).append("\r\n");
+// What may let somebody on the way keep the answer, or says more than Cache-Control does.
+bool IsCacheRule(std::string_view name) {
+  constexpr std::string_view kEnd = "Cache-Control";  // CDN-Cache-Control and its like, too.
+  return (name.size() >= kEnd.size() &&
+          http::SameName(name.substr(name.size() - kEnd.size()), kEnd)) ||
+         http::SameName(name, "Surrogate-Control") || http::SameName(name, "X-Accel-Expires");
 }
 
-// What the upstream is called on the wire: host and port of its first URL.
-std::string AuthorityOf(const Snapshot& snapshot, const std::string& group) {
-  for (const UpstreamConfig& upstream : snapshot.config.upstreams) {
-    if (upstream.options.name == group && !upstream.urls.empty()) {
-      return AuthorityOfUrl(upstream.urls.front());
-    }
-  }
-  return group;
+void AppendLine(std::string_view name, std::string_view value, std::string* lines) {
+  lines->append(name).append(": ").append(value).append("\r\n");
 }
 
 // Whether the upstream might find another path in it than the router did: segments of
@@ -108,6 +125,13 @@ Problem BadGateway(const std::string& service) {
   return problem;
 }
 
+// A place among the sockets of whoever asks; null: there is none.
+std::shared_ptr<void> TakePlace(const RequestContext& context) {
+  const std::string who =
+      context.identity() ? context.principal().user_id() : context.client_address();
+  return context.parts().sockets.TakePlace(who, context.snapshot().config.sockets_per_user_max);
+}
+
 class ProxiedRequest final : public http::ForwardOwner {
  public:
   ProxiedRequest(Context context, std::shared_ptr<http::UpstreamGroup> group)
@@ -115,31 +139,31 @@ class ProxiedRequest final : public http::ForwardOwner {
         group_(std::move(group)),
         checks_body_(HasCheckedBody(*context_->route(), context_->request())) {}
 
-  // The place of a tunnel among its user's, and what ends it with its credential.
-  void BecomeTunnel(std::shared_ptr<void> place) {
-    is_tunnel_ = true;
+  // It is to last: the place of it among its user's, and what ends it with its credential.
+  void Hold(std::shared_ptr<void> place) {
     place_ = std::move(place);
     if (context_->identity()) watch_.emplace(*context_);
   }
 
+  std::optional<http::Response> Replace(const http::ForwardedHead& head) override;
   void WriteHead(const http::ForwardedHead& head, std::string* lines) override;
   http::Response MakeFailure(ForwardError error, int status,
                              std::chrono::milliseconds retry_after) override;
   int CheckBody(std::string_view bytes, bool is_last) override;
-  int CheckTunnel(SteadyTime now) override { return watch_ ? watch_->Check(now) : 0; }
+  int CheckOpen(SteadyTime now) override { return watch_ ? watch_->Check(now) : 0; }
   void OnTunnel() override;
   void Done(const http::ForwardReport& report) override;
 
  private:
   const std::string& name() const { return group_->options().name; }
   std::string UserId() const { return context_->identity() ? context_->principal().user_id() : ""; }
+  http::Response Compose(Problem problem);
   void LogEnd(const http::ForwardReport& report) const;
   void LogFailure(const http::ForwardReport& report) const;
 
   const Context context_;
   const std::shared_ptr<http::UpstreamGroup> group_;
   const bool checks_body_;
-  bool is_tunnel_ = false;
   std::optional<JsonCheck> json_;       // From the body's first part on.
   const char* body_refusal_ = nullptr;  // A reason beyond the status.
   SteadyTime opened_at_;
@@ -153,24 +177,37 @@ struct Overrides {
   const http::ForwardedHead& head;
   bool has_limits = false;
   bool has_policy = false;
+  bool is_private = false;  // With cookies of ours, which nobody may store.
 
   bool Has(std::string_view name) const {
     if (IsLimitField(name)) return has_limits;
-    if (name == "Cache-Control") return true;  // The upstream's business.
+    if (name == "Cache-Control") return !is_private;  // Else the upstream's business.
     if (name == "X-Request-ID") return false;
     if (name == "Content-Security-Policy") return has_policy;
     return head.Has(name);
   }
 };
 
+// Events last as sockets do: they count among them, and end like them.
+std::optional<http::Response> ProxiedRequest::Replace(const http::ForwardedHead& head) {
+  if (!head.is_event_stream || place_) return std::nullopt;
+  std::shared_ptr<void> place = TakePlace(*context_);
+  if (!place) return Compose(SocketsTooMany());
+  Hold(std::move(place));
+  return std::nullopt;
+}
+
 void ProxiedRequest::WriteHead(const http::ForwardedHead& head, std::string* lines) {
   const CorsConfig& cors = context_->snapshot().config.cors;
   const bool sets_cors = !cors.origins.empty();
   Overrides overrides{head};
+  overrides.is_private = context_->renews_cookies();
   bool is_page = false;
   for (const auto& [name, value] : head.fields) {
     if (http::SameName(name, "X-Request-ID")) continue;
     if (sets_cors && IsCorsField(name)) continue;
+    if (overrides.is_private && IsCacheRule(name)) continue;
+    if (http::SameName(name, "Set-Cookie") && IsOurCookie(value)) continue;
     if (IsLimitField(name)) overrides.has_limits = true;
     if (http::SameName(name, "Content-Security-Policy")) overrides.has_policy = true;
     if (http::SameName(name, "Content-Type")) is_page = StartsWith(value, "text/html");
@@ -181,9 +218,9 @@ void ProxiedRequest::WriteHead(const http::ForwardedHead& head, std::string* lin
     overrides.has_policy = true;
   }
   // A client that offers a credential as a subprotocol waits for one to be chosen.
-  if (head.status == 101 && !head.Has("Sec-WebSocket-Protocol") &&
-      OffersBearerSubprotocol(context_->request())) {
-    AppendLine("Sec-WebSocket-Protocol", "bearer", lines);
+  if (head.status == 101 && !head.Has("Sec-WebSocket-Protocol")) {
+    const std::string_view chosen = CredentialSubprotocol(context_->request());
+    if (!chosen.empty()) AppendLine("Sec-WebSocket-Protocol", chosen, lines);
   }
   context_->AppendCommonLines([&overrides](std::string_view name) { return overrides.Has(name); },
                               lines);
@@ -202,6 +239,10 @@ http::Response ProxiedRequest::MakeFailure(ForwardError error, int status,
       problem.headers.push_back({"Retry-After", std::to_string(WholeSeconds(retry_after))});
     }
   }
+  return Compose(std::move(problem));
+}
+
+http::Response ProxiedRequest::Compose(Problem problem) {
   http::Response response = context_->Compose(std::move(problem));
   own_bytes_ = response.body.size();
   return response;
@@ -268,13 +309,12 @@ void ProxiedRequest::LogFailure(const http::ForwardReport& report) const {
 http::ForwardRequest MakeRequest(RequestContext& context,
                                  const std::shared_ptr<http::UpstreamGroup>& group) {
   const http::Request& request = context.request();
-  const std::string authority = AuthorityOf(context.snapshot(), group->options().name);
   http::ForwardRequest forward;
   forward.group = group;
   forward.head =
       WriteUpstreamHead({.request = request,
                          .options = context.parts().options,
-                         .authority = authority,
+                         .authority = group->options().authority,
                          .principal = context.identity() ? &context.identity()->principal : nullptr,
                          .request_id = context.request_id(),
                          .trace_parent = context.trace_parent()});
@@ -301,12 +341,9 @@ void ProxyPass(const Context& context, const std::shared_ptr<http::UpstreamGroup
   http::ForwardRequest forward = MakeRequest(*context, group);
   if (LaneOf(route) == Lane::kSocket) {
     if (const auto refused = SocketRefused(*context)) return context->Fail(*refused);
-    const std::string who =
-        context->identity() ? context->principal().user_id() : context->client_address();
-    std::shared_ptr<void> place =
-        context->parts().sockets.TakePlace(who, context->snapshot().config.sockets_per_user_max);
+    std::shared_ptr<void> place = TakePlace(*context);
     if (!place) return context->Fail(SocketsTooMany());
-    owner->BecomeTunnel(std::move(place));
+    owner->Hold(std::move(place));
     forward.upgrades = true;
   }
   http::Forward(context->exchange(), std::move(forward), owner);

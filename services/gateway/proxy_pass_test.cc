@@ -1,5 +1,8 @@
 #include "services/gateway/proxy_pass.h"
 
+#include <thread>
+
+#include "services/gateway/live_sockets.h"
 #include "services/gateway/proxy_fixture.h"
 
 namespace gatehouse::gateway {
@@ -78,6 +81,71 @@ TEST_F(ProxyPassTest, PassesTheAnswerBackAsItIs) {
       << "this gateway has no origins of its own";
 }
 
+TEST_F(ProxyPassTest, TheLoginCookiesAreNobodysToSetButOurs) {
+  upstream_.Do([](const SeenRequest&) {
+    return RawAnswer("200 OK",
+                     "Set-Cookie: access_token_cookie=evil; Path=/\r\nset-cookie: a=1\r\n"
+                     "Set-Cookie: csrf_token=evil\r\nSet-Cookie: =csrf_token=evil\r\n",
+                     "{}");
+  });
+  const Answer answer = Get("/api/v1/personas/instances", user_);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.All("Set-Cookie"), ElementsAre("a=1"));
+}
+
+TEST_F(ProxyPassTest, NobodyStoresAnAnswerWithLoginCookies) {
+  services_.EditToken(user_, [this](auth::v1::LookupTokenResponse& answer) {
+    answer.set_was_extended(true);
+    answer.mutable_expire_time()->set_seconds(
+        std::chrono::system_clock::to_time_t(clock_.Now() + std::chrono::hours(1)));
+  });
+  upstream_.Do([](const SeenRequest&) {
+    return RawAnswer(
+        "200 OK", "Cache-Control: public, max-age=60\r\nCDN-Cache-Control: max-age=60\r\n", "{}");
+  });
+  const auto ask = [&] {
+    return Fetch(gateway_.address(), "GET", "/api/v1/personas/instances",
+                 {{"Cookie", "access_token_cookie=" + user_}});
+  };
+  const Answer renewed = ask();
+  EXPECT_THAT(renewed.All("Set-Cookie"), ::testing::Contains(HasSubstr(user_)));
+  EXPECT_THAT(renewed.All("Cache-Control"), ElementsAre("no-store"));
+  EXPECT_THAT(renewed.All("CDN-Cache-Control"), IsEmpty());
+  const Answer plain = ask();
+  EXPECT_THAT(plain.All("Set-Cookie"), IsEmpty());
+  EXPECT_THAT(plain.All("Cache-Control"), ElementsAre("public, max-age=60"));
+  EXPECT_THAT(plain.All("CDN-Cache-Control"), ElementsAre("max-age=60"));
+}
+
+constexpr char kEvents[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n";
+
+TEST_F(ProxyPassTest, EventsEndWithTheCredentialOfWhoReadsThem) {
+  upstream_.Do([](const SeenRequest&) { return kEvents; });
+  Answer answer;
+  std::thread client([&] {
+    answer = Fetch(gateway_.address(), "GET", "/api/v1/personas/instances",
+                   {{"Authorization", "Bearer " + user_}});
+  });
+  EXPECT_TRUE(Eventually([&] { return !upstream_.Take().empty(); }));
+  auth::v1::ControlUpdate update;
+  update.mutable_revocation()->set_token_id(services_.TokenId(user_));
+  services_.control.Push(update);
+  client.join();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.body, HasSubstr("data: 1\n\n"));
+}
+
+TEST_F(ProxyPassTest, EventsCountAmongTheSocketsOfAUser) {
+  upstream_.Do([](const SeenRequest&) { return kEvents; });
+  SetHot([](HotConfig& hot) { hot.sockets_per_user_max = 1; });
+  const auto place = gateway_.sockets().TakePlace(services_.UserId(user_), 1);
+  ASSERT_TRUE(place);
+  const Answer answer = Get("/api/v1/personas/instances", user_);
+  EXPECT_EQ(answer.status, 429);
+  EXPECT_EQ(Code(answer), "TOO_MANY_SOCKETS");
+  EXPECT_NE(answer.Get("Retry-After"), "");
+}
+
 TEST_F(ProxyPassTest, RedirectsAndErrorsAreTheClientsToSee) {
   for (const std::string status : {"302 Found", "404 Not Found", "500 Internal Server Error",
                                    "503 Service Unavailable", "429 Too Many Requests"}) {
@@ -132,6 +200,23 @@ TEST_F(ProxyPassTest, ABodyMustBeJson) {
   EXPECT_THAT(upstream_.Take(), IsEmpty()) << "none of them came through whole";
   EXPECT_EQ(Post(path, user_, "[1, 2] ").status, 200);
   EXPECT_EQ(Send("POST", path, user_).status, 200) << "no body at all";
+}
+
+TEST_F(ProxyPassTest, JsonMayHaveAnotherNameAndParameters) {
+  const auto status = [&](const std::string& type, const std::string& body = "{}") {
+    return Post("/api/v1/personas/instances", user_, body, {{"Content-Type", type}}).status;
+  };
+  for (const char* type :
+       {"application/merge-patch+json", "application/vnd.api+json; profile=\"https://x.example\"",
+        "application/json; version=2; charset=utf-8", "Application/JSON;Charset=\"UTF-8\""}) {
+    EXPECT_EQ(status(type), 200) << type;
+    EXPECT_EQ(status(type, "{]"), 400) << type;
+  }
+  for (const char* type : {"application/+json", "text/x+json", "application/json+x",
+                           "application/merge-patch+json; charset=utf-16",
+                           "application/json; version=2; charset=latin1", "application/jsonx"}) {
+    EXPECT_EQ(status(type), 415) << type;
+  }
 }
 
 TEST_F(ProxyPassTest, ABodyInChunksIsCheckedOnItsWay) {

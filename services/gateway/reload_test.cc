@@ -5,10 +5,7 @@
 #include <cstdio>
 #include <future>
 
-#include "libs/http/server.h"
-#include "libs/log/log.h"
-#include "services/gateway/config_testing.h"
-#include "services/gateway/gateway_fixture.h"
+#include "services/gateway/reload_fixture.h"
 #include "services/gateway/websocket_client.h"
 
 namespace gatehouse::gateway {
@@ -19,89 +16,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-constexpr char kBase[] = "access_log: false\nrate_limit_enabled: false\n";
-
-// An upstream that answers with its name; with a path of "/slow", when it is told to.
-class NamedUpstream {
- public:
-  explicit NamedUpstream(std::string name) : name_(std::move(name)) {
-    http::ServerOptions options;
-    options.address = "127.0.0.1:0";
-    options.workers = 1;
-    auto server = http::Server::Start(options, [this](std::shared_ptr<http::Exchange> exchange) {
-      if (exchange->request().path.starts_with("/slow")) {
-        const std::lock_guard lock(mutex_);
-        if (!released_) return held_.push_back(std::move(exchange));
-      }
-      Answer(*exchange);
-    });
-    EXPECT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-  }
-  ~NamedUpstream() { Release(); }
-
-  std::string url() const { return "http://" + server_->address(); }
-  bool holds() {
-    const std::lock_guard lock(mutex_);
-    return !held_.empty();
-  }
-  void Release() {
-    const std::lock_guard lock(mutex_);
-    released_ = true;
-    for (const auto& exchange : held_) Answer(*exchange);
-    held_.clear();
-  }
-
- private:
-  void Answer(http::Exchange& exchange) {
-    http::Response response;
-    response.headers.push_back({"Content-Type", "application/json"});
-    response.body = '"' + name_ + '"';
-    exchange.Reply(std::move(response));
-  }
-
-  const std::string name_;
-  std::mutex mutex_;
-  bool released_ = false;                              // guarded by mutex_
-  std::vector<std::shared_ptr<http::Exchange>> held_;  // guarded by mutex_
-  std::unique_ptr<http::Server> server_;
-};
-
-class ReloadTest : protected ConfigSetup, public GatewayTest {
- protected:
-  ReloadTest()
-      : ConfigSetup(kBase),
-        GatewayTest(TestOptions(), *ReadHotConfig(settings(), file().sections()),
-                    {.settings = &settings(), .file = &file()}) {}
-  ~ReloadTest() override {
-    log::SetLevel(log::Level::kInfo);
-    log::SetFormat(log::Format::kJson);
-    metrics::SetEnabled(true);
-  }
-
-  // The names that changed.
-  std::vector<std::string> Reload(const std::string& yaml, const std::string& base = kBase) {
-    WriteFile(base + yaml);
-    const auto changed = gateway_.reloader().Reload();
-    EXPECT_TRUE(changed.ok()) << changed.status();
-    return changed.ok() ? *changed : std::vector<std::string>{"nothing"};
-  }
-
-  // A route to `upstream`.
-  static std::string RouteTo(const std::string& upstream, const std::string& path = "/r") {
-    return "routes: [{method: GET, path: '" + path + "', audience: user, upstream: " + upstream +
-           "}]\n";
-  }
-  static std::string UpstreamAt(const std::string& name, const std::string& url,
-                                const std::string& more = "") {
-    return "upstreams: [{name: " + name + ", urls: '" + url + "'" + more + "}]\n";
-  }
-
-  const http::UpstreamOptions& Core() {
-    return gateway_.snapshot()->groups.at(kCoreManager)->options();
-  }
-};
 
 TEST_F(ReloadTest, ARouteIsThereAtOnceAndGoneAtOnce) {
   NamedUpstream upstream("first");
@@ -195,6 +109,28 @@ TEST_F(ReloadTest, WhatChangedIsLoggedWithoutSecrets) {
   EXPECT_THAT(log, Not(HasSubstr("hunter2")));
 }
 
+TEST_F(ReloadTest, AKeyWithoutEffectIsWarnedOfEachTime) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_THAT(Reload("metrics: {interval: 60}\n"), IsEmpty());
+  EXPECT_THAT(Reload("server: {port: 8081}\n"), IsEmpty());
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  for (const char* name : {"METRICS_INTERVAL", "SERVER_PORT"}) {
+    EXPECT_THAT(log, HasSubstr("\"where\":\"" + PlaceOf(path(), 3) + R"(","reason":")" + name +
+                               " has no effect here\""));
+  }
+}
+
+TEST_F(ReloadTest, TheStartWarnsOfAKeyWithoutEffect) {
+  WriteFile("log_file: /tmp/x\n");
+  ConfigFile file(path());
+  auto loaded = config::Settings::Load(SettingsForTests(), file.AsSource());
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  LiveConfig live(gateway_.snapshot());
+  ::testing::internal::CaptureStderr();
+  const Reloader reloader(&*loaded, &file, live, [](const Snapshot&) {});
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("LOG_FILE has no effect here"));
+}
+
 TEST_F(ReloadTest, FiveThousandRoutes) {
   std::string yaml = UpstreamAt("u", "http://127.0.0.1:9") + "routes:\n";
   for (int i = 0; i < 5000; ++i) {
@@ -279,63 +215,6 @@ TEST_F(ReloadTest, BodyBytesMaxOfOwnAndOfProxiedRoutes) {
   EXPECT_EQ(proxied(), 413);
 }
 
-TEST_F(ReloadTest, CoreManagerUrl) {
-  const std::string path = "/api/v1/personas/instances";
-  EXPECT_EQ(Get(path, user_).status, 502) << "none is known";
-  NamedUpstream first("first");
-  NamedUpstream second("second");
-  Reload("core_manager_url: " + first.url() + "\n");
-  EXPECT_EQ(Get(path, user_).body, "\"first\"");
-  Reload("core_manager_url: " + second.url() + "\n");
-  EXPECT_EQ(Get(path, user_).body, "\"second\"");
-  Reload("");
-  EXPECT_EQ(Get(path, user_).status, 502);
-}
-
-TEST_F(ReloadTest, UpstreamTimeout) {
-  NamedUpstream upstream("slow");
-  Reload(UpstreamAt("u", upstream.url()) + RouteTo("u", "/slow") + "upstream_timeout: 0.2\n");
-  EXPECT_EQ(Get("/slow", user_).status, 504) << "30 seconds otherwise, which no test waits for";
-}
-
-TEST_F(ReloadTest, ConnectionTimeoutRetriesAndBreakerReachTheUpstream) {
-  const std::string core = "core_manager_url: http://127.0.0.1:9\n";
-  Reload(core);
-  EXPECT_EQ(Core().connect_timeout, milliseconds(10000));
-  Reload(core + "connection_timeout: 0.25\n");
-  EXPECT_EQ(Core().connect_timeout, milliseconds(250));
-  Reload(core + "retry: {enabled: false}\n");
-  EXPECT_FALSE(Core().retries);
-  EXPECT_EQ(Core().attempts_max, 1);
-  Reload(core + "retry: {max_attempts: 2, backoff: 0.125}\n");
-  EXPECT_TRUE(Core().retries);
-  EXPECT_EQ(Core().attempts_max, 2);
-  EXPECT_EQ(Core().retry_backoff, milliseconds(125));
-  Reload(core + "circuit_breaker: {timeout: 1.5}\n");
-  EXPECT_EQ(Core().breaker_timeout, milliseconds(1500));
-}
-
-TEST_F(ReloadTest, CircuitBreaker) {
-  const std::string dead = "core_manager_url: http://127.0.0.1:1\n";
-  const auto state = [&] {
-    return gateway_.snapshot()->groups.at(kCoreManager)->breaker(std::chrono::steady_clock::now());
-  };
-  const auto fail_twice = [&] {
-    for (int i = 0; i < 2; ++i) {
-      EXPECT_EQ(Get("/api/v1/personas/instances", user_).status, 502);
-    }
-  };
-  Reload(dead + "retry_enabled: false\ncircuit_breaker: {threshold: 2}\n");
-  fail_twice();
-  EXPECT_EQ(state(), http::UpstreamGroup::Breaker::kOpen);
-  Reload(dead + "retry_enabled: false\ncircuit_breaker: {threshold: 2, enabled: false}\n");
-  fail_twice();
-  EXPECT_EQ(state(), http::UpstreamGroup::Breaker::kClosed);
-  Reload(dead + "retry_enabled: false\ncircuit_breaker: {threshold: 3}\n");
-  fail_twice();
-  EXPECT_EQ(state(), http::UpstreamGroup::Breaker::kClosed);
-}
-
 TEST_F(ReloadTest, CacheTtl) {
   const auto look_ups = [&] {
     const std::size_t before = services_.look_up.calls();
@@ -363,21 +242,6 @@ TEST_F(ReloadTest, CacheMaxSize) {
   Reload("cache: {max_size: 16}\n");
   EXPECT_EQ(look_ups(), 80u) << "forgotten";
   EXPECT_GT(look_ups(), 40u) << "there is room for few";
-}
-
-TEST_F(ReloadTest, CorsAllowedOrigins) {
-  const auto allowed = [&] {
-    return Get("/health", "", {{"Origin", "https://a.example"}}).Get("Access-Control-Allow-Origin");
-  };
-  EXPECT_EQ(allowed(), "");
-  Reload("cors: {allowed_origins: [https://a.example]}\n");
-  EXPECT_EQ(allowed(), "https://a.example");
-  EXPECT_EQ(Send("OPTIONS", "/api/jobs/", "", "",
-                 {{"Origin", "https://a.example"}, {"Access-Control-Request-Method", "POST"}})
-                .Get("Access-Control-Allow-Origin"),
-            "https://a.example");
-  Reload("");
-  EXPECT_EQ(allowed(), "");
 }
 
 TEST_F(ReloadTest, RateLimits) {

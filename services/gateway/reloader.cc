@@ -19,6 +19,12 @@ void LogSections(const ConfigDiff& diff) {
   }
 }
 
+void WarnOfIgnored(const ConfigFile& file) {
+  for (const auto& [where, text] : file.sections().ignored) {
+    log::Warning("a key of CONFIG_FILE is ignored", {{"where", where}, {"reason", text}});
+  }
+}
+
 }  // namespace
 
 Reloader::Reloader(config::Settings* settings, ConfigFile* file, LiveConfig& live,
@@ -27,7 +33,9 @@ Reloader::Reloader(config::Settings* settings, ConfigFile* file, LiveConfig& liv
       file_(file),
       live_(live),
       applied_(std::move(applied)),
-      pool_({.name = "reload", .threads = 1, .queue_max = 16}) {}
+      pool_({.name = "reload", .threads = 1, .queue_max = 16}) {
+  if (file_ != nullptr) WarnOfIgnored(*file_);
+}
 
 absl::StatusOr<Reloader::Names> Reloader::Reload() {
   const std::lock_guard lock(mutex_);
@@ -40,6 +48,7 @@ absl::StatusOr<Reloader::Names> Reloader::ReadAndSwap() {
   const std::optional<config::Settings> next = settings_->Again(&problems);
   if (!next) return config::StatusOf(problems, "CONFIG_INVALID");
   GH_ASSIGN_OR_RETURN(HotConfig hot, ReadHotConfig(*next, file_->sections()));
+  WarnOfIgnored(*file_);
   const SnapshotPtr before = live_.Get();
   const ConfigDiff diff = Compare(before->config, hot);
   const std::vector<config::Change> changes = settings_->Take(*next);
@@ -62,8 +71,9 @@ void Reloader::Swap(HotConfig hot) {
 }
 
 void Reloader::SwapLocked(HotConfig hot) {
-  const SnapshotPtr after = MakeSnapshot(std::move(hot), live_.Get());
-  ResolveNewGroups(*after, kResolvePatience);
+  const SnapshotPtr before = live_.Get();
+  const SnapshotPtr after = MakeSnapshot(std::move(hot), before);
+  ResolveNewGroups(*after, before.get(), kResolvePatience);
   live_.Set(after);
   applied_(*after);
 }

@@ -22,15 +22,16 @@ class Reloader {
 
   // All must outlive this. `applied`: called with each new snapshot, for the parts
   // that keep something of it. `settings` and `file`, which is their source, may both
-  // be null in tests: then there is nothing to read again.
+  // be null in tests: then there is nothing to read again. Warns of keys in the file that
+  // have no effect, now and at each reload.
   Reloader(config::Settings* settings, ConfigFile* file, LiveConfig& live,
            std::function<void(const Snapshot&)> applied);
 
   // Reads the settings and CONFIG_FILE again and swaps. The names that changed, of
   // settings and of sections ("routes", "upstreams", "limits"); when there are none, the
   // snapshot stays the one it was. INVALID_ARGUMENT / CONFIG_INVALID with file, line and
-  // reason in the message and in field violations. Blocks on files and, for an upstream
-  // that is new, on its name; one at a time; thread-safe.
+  // reason in the message and in field violations. Blocks on files and, for addresses that
+  // are new, on their names; one at a time; thread-safe.
   absl::StatusOr<Names> Reload();
 
   // Swaps to a configuration that comes from elsewhere.

@@ -33,7 +33,7 @@ std::string NewTraceParent(const http::Request& request) {
   const auto sent = request.Find("traceparent");
   const auto parent =
       sent && request.Count("traceparent") == 1 ? trace::Parse(std::string(*sent)) : std::nullopt;
-  return trace::Format(parent ? trace::Child(*parent) : trace::Start());
+  return parent ? trace::Format(trace::Child(*parent)) : trace::StartText();
 }
 
 }  // namespace

@@ -42,6 +42,7 @@ class RequestContext : public std::enable_shared_from_this<RequestContext> {
   // The answer sends the login cookies again with this life, unless the handler
   // itself says what becomes of them.
   void RenewCookies(std::chrono::seconds age) { cookie_age_ = age; }
+  bool renews_cookies() const { return identity_ && cookie_age_; }
   // An optional route is entered without a user, who was refused with `problem`.
   void SetRefusal(Problem problem) { refusal_ = std::move(problem); }
   // Takes a place among the `most` requests that may be in hand in `lane`, until this is

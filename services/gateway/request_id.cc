@@ -4,13 +4,12 @@
 #include <cstdint>
 #include <string_view>
 
-#include "libs/base/secret.h"
+#include "libs/base/random_id.h"
 
 namespace gatehouse::gateway {
 namespace {
 
 constexpr std::size_t kRandomPerId = 10;
-constexpr std::size_t kRefillBytes = 400 * kRandomPerId;
 
 bool IsRequestId(std::string_view text) {
   if (text.empty() || text.size() > 128) return false;
@@ -22,19 +21,6 @@ bool IsRequestId(std::string_view text) {
   return true;
 }
 
-// Random bytes of this thread, fetched in bulk and used once.
-const char* NextRandom() {
-  thread_local std::string bytes;
-  thread_local std::size_t used = 0;
-  if (used == bytes.size()) {
-    bytes = RandomBytes(kRefillBytes);
-    used = 0;
-  }
-  const char* next = bytes.data() + used;
-  used += kRandomPerId;
-  return next;
-}
-
 // RFC 9562 section 5.7: 48 bits of milliseconds, then version, variant and 74
 // random bits.
 std::string NewRequestId() {
@@ -43,22 +29,22 @@ std::string NewRequestId() {
       std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   unsigned char bytes[16];
   for (int i = 0; i < 6; ++i) bytes[i] = static_cast<unsigned char>(millis >> (40 - 8 * i));
-  const char* random = NextRandom();
+  const unsigned char* const random = NextRandom(kRandomPerId);
   for (std::size_t i = 0; i < kRandomPerId; ++i) {
-    bytes[6 + i] = static_cast<unsigned char>(random[i]);
+    bytes[6 + i] = random[i];
   }
   bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x70);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
 
   constexpr char kHex[] = "0123456789abcdef";
-  std::string id;
-  id.reserve(36);
+  char id[36];
+  char* at = id;
   for (int i = 0; i < 16; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) id += '-';
-    id += kHex[bytes[i] >> 4];
-    id += kHex[bytes[i] & 15];
+    if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
+    *at++ = kHex[bytes[i] >> 4];
+    *at++ = kHex[bytes[i] & 15];
   }
-  return id;
+  return {id, sizeof id};
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ void ClearCaches(const Context& context) {
                         const Parts& parts = context->parts();
                         parts.authenticator.Clear();
                         parts.user_limiter.Clear();
-                        if (parts.leases != nullptr) parts.leases->Clear(flushed.sequence());
+                        const std::int64_t flush = flushed.sequence();
+                        if (parts.leases != nullptr) parts.leases->Clear(flush, flush);
                         context->ReplyJson(200, R"({"message":"All caches cleared"})");
                       });
 }

@@ -4,6 +4,7 @@
 
 #include "services/gateway/proxy_pass.h"
 #include "services/gateway/routes.h"
+#include "services/gateway/upstream_names.h"
 
 namespace gatehouse::gateway {
 namespace {
@@ -25,7 +26,9 @@ std::shared_ptr<http::UpstreamGroup> MakeGroup(const UpstreamConfig& upstream,
       if (before->urls == upstream.urls) endpoints = group->endpoints();
     }
   }
-  auto group = std::make_shared<http::UpstreamGroup>(upstream.options);
+  http::UpstreamOptions options = upstream.options;
+  options.authority = upstream.urls.empty() ? options.name : AuthorityOfUrl(upstream.urls.front());
+  auto group = std::make_shared<http::UpstreamGroup>(std::move(options));
   if (!endpoints.empty()) group->SetEndpoints(std::move(endpoints));
   return group;
 }

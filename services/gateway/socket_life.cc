@@ -91,7 +91,7 @@ SocketMetrics& MetricsOf(SocketKind kind) {
   return all[static_cast<std::size_t>(kind)];
 }
 
-std::chrono::milliseconds RandomBelow(std::chrono::milliseconds most) {
+std::chrono::milliseconds RandomUpTo(std::chrono::milliseconds most) {
   thread_local std::minstd_rand random{std::random_device()()};
   return std::chrono::milliseconds(
       std::uniform_int_distribution<std::chrono::milliseconds::rep>(0, most.count())(random));
@@ -147,8 +147,8 @@ std::string_view SocketLife::ReasonOf(int code) {
   return CredentialWatch::ReasonOf(code);
 }
 
-void SocketLife::Drain(SteadyTime now) {
-  if (leave_at_ == SteadyTime::max()) leave_at_ = now + RandomBelow(kDrainSpread);
+void SocketLife::Drain(SteadyTime now, std::chrono::milliseconds spread) {
+  if (leave_at_ == SteadyTime::max()) leave_at_ = now + RandomUpTo(spread);
 }
 
 void SocketLife::CountIn() {

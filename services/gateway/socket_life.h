@@ -24,10 +24,6 @@ inline constexpr int kCloseStatusUnauthorized = 4001;  // On /api/v1/ws/status.
 // On the worker of the exchange.
 class SocketLife {
  public:
-  // In a drain each ends at a moment of its own within this, so that clients do not all
-  // come back at once.
-  static constexpr std::chrono::milliseconds kDrainSpread{3000};
-
   // `place`: see LiveSockets::TakePlace.
   SocketLife(Context context, SocketKind kind, std::shared_ptr<void> place);
 
@@ -39,8 +35,10 @@ class SocketLife {
   // 0, or the code to close with now.
   int Check(SteadyTime now);
   static std::string_view ReasonOf(int code);
-  // The server drains.
-  void Drain(SteadyTime now);
+  // Whether `principal` is out of date, as of the last Check: see CredentialWatch.
+  bool is_doubtful() const { return watch_.is_doubtful(); }
+  // The server drains: Check says so at a moment within `spread`.
+  void Drain(SteadyTime now, std::chrono::milliseconds spread);
 
   void CountIn();
   void CountOut(std::size_t bytes);

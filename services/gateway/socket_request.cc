@@ -2,6 +2,7 @@
 
 #include "libs/http/websocket.h"
 #include "services/gateway/cors.h"
+#include "services/gateway/credential.h"
 
 namespace gatehouse::gateway {
 
@@ -19,7 +20,9 @@ std::optional<Problem> SocketRefused(const RequestContext& context) {
     }
     return problem;
   }
-  if (MayConnect(context.snapshot().config.cors, request)) return std::nullopt;
+  const auto credential = FindCredential(request, *context.route());
+  const bool by_cookie = credential && credential->from_cookie;
+  if (MayConnect(context.snapshot().config.cors, request, by_cookie)) return std::nullopt;
   return ProblemOf(Error(absl::StatusCode::kPermissionDenied, "ORIGIN_NOT_ALLOWED",
                          "pages of this origin may not open a socket"));
 }

@@ -40,6 +40,9 @@ std::vector<Attempt> AttemptsWith(const std::string& name) {
       {"underscores", With(name, '-', '_') + value},
       {"one underscore", one + value},
       {"underscores in upper case", With(upper, '-', '_') + value},
+      {"dots", With(name, '-', '.') + value},
+      {"dots in lower case", With(lower, '-', '.') + value},
+      {"tildes", With(name, '-', '~') + value},
       {"twice", name + value + name + value},
       {"twice in two spellings", lower + value + With(name, '-', '_') + value},
       {"listed by Connection", "Connection: " + name + "\r\n" + name + value},
@@ -191,6 +194,25 @@ TEST_F(SpoofingTest, ATunnelIsOpenedInTheUsersNameAndPassesFrames) {
   EXPECT_THAT(requests[0].All("X-User-Role"), ElementsAre("user"));
   EXPECT_THAT(requests[0].All("Upgrade"), ElementsAre("websocket"));
   EXPECT_THAT(requests[0].All("Sec-WebSocket-Protocol"), IsEmpty()) << "a token never goes on";
+  EXPECT_EQ(requests[0].head.find(user_), std::string::npos);
+}
+
+TEST_F(SpoofingTest, ATokenWithinASubprotocolStaysHereAndIsChosen) {
+  upstream_.Do([](const SeenRequest&) {
+    return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+  });
+  const std::string offered = "authorization.bearer." + user_;
+  const Answer answer =
+      FetchRaw(gateway_.address(),
+               Head("GET /api/v1/ws", "Connection: Upgrade\r\nSec-WebSocket-Protocol: " + offered +
+                                          "\r\n" + kUpgrade) +
+                   "\r\n" + Frame(8, std::string("\x03\xe8", 2)));
+  EXPECT_EQ(answer.status, 101);
+  EXPECT_EQ(answer.Get("Sec-WebSocket-Protocol"), offered);
+  const std::vector<SeenRequest> requests = upstream_.Take();
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_THAT(requests[0].All("Sec-WebSocket-Protocol"), IsEmpty());
   EXPECT_EQ(requests[0].head.find(user_), std::string::npos);
 }
 

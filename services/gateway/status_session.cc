@@ -64,6 +64,8 @@ void StatusSession::Send(const std::string& text) {
   }
 }
 
-void StatusSession::OnDrain() { life_.Drain(std::chrono::steady_clock::now()); }
+void StatusSession::OnDrain(std::chrono::milliseconds spread) {
+  life_.Drain(std::chrono::steady_clock::now(), spread);
+}
 
 }  // namespace gatehouse::gateway

@@ -18,7 +18,7 @@ class StatusSession final : public http::WebSocketOwner {
   void OnOpen(http::WebSocket* socket) override;
   void OnMessage(std::string_view message, bool is_text) override;
   void OnTick(SteadyTime now) override;
-  void OnDrain() override;
+  void OnDrain(std::chrono::milliseconds spread) override;
   void OnClosed(int code) override;
 
  private:

@@ -70,6 +70,17 @@ TEST_F(StatusSessionTest, RefusesAtTheHandshake) {
   EXPECT_EQ(Open("?token=" + user_, {{"Origin", "https://x.example"}}).answer().status, 403);
 }
 
+TEST_F(StatusSessionTest, ACookieBesideAnotherCredentialAsksForNoMore) {
+  SetHot([](HotConfig& hot) { hot.cors.origins = {"https://app.example"}; });
+  const Headers page = {{"Cookie", "access_token_cookie=" + user_},
+                        {"Origin", "https://app.example"}};
+  EXPECT_EQ(Open("", page).answer().status, 403) << "the cookie alone";
+  EXPECT_EQ(Open("?token=" + user_, page).answer().status, 101);
+  Headers offers = page;
+  offers.push_back({"Sec-WebSocket-Protocol", "authorization.bearer." + user_});
+  EXPECT_EQ(Open("", offers).answer().status, 101);
+}
+
 TEST_F(StatusSessionTest, EndsWithItsCredentialByItsOwnCode) {
   WebSocketClient client = Open("?token=" + user_);
   auth::v1::ControlUpdate update;

@@ -76,9 +76,10 @@ struct WatchedEndpoint {
 
 // What is known of one group.
 struct UpstreamChecker::Watched {
-  std::shared_ptr<http::UpstreamGroup> group;
-  std::optional<Resolution> resolution;  // Under way.
-  bool was_found = true;                 // At the last resolution.
+  std::vector<std::string> urls;
+  std::shared_ptr<http::UpstreamGroup> group;  // The latest of that name.
+  std::optional<Resolution> resolution;        // Under way.
+  bool was_found = true;                       // At the last resolution.
   SteadyTime resolve_at;
   SteadyTime probe_at;
   std::vector<WatchedEndpoint> endpoints;
@@ -103,11 +104,22 @@ struct UpstreamChecker::Watched {
   }
 };
 
-void ResolveNewGroups(const Snapshot& snapshot, milliseconds patience) {
+namespace {
+
+bool IsNew(const UpstreamConfig& upstream, const Snapshot* previous) {
+  if (previous == nullptr) return true;
+  return std::ranges::none_of(previous->config.upstreams, [&](const UpstreamConfig& one) {
+    return one.options.name == upstream.options.name && one.urls == upstream.urls;
+  });
+}
+
+}  // namespace
+
+void ResolveNewGroups(const Snapshot& snapshot, const Snapshot* previous, milliseconds patience) {
   std::vector<std::pair<http::UpstreamGroup*, std::unique_ptr<Resolution>>> under_way;
   for (const UpstreamConfig& config : snapshot.config.upstreams) {
     const auto group = snapshot.groups.find(config.options.name);
-    if (group == snapshot.groups.end() || !group->second->endpoints().empty()) continue;
+    if (group == snapshot.groups.end() || !IsNew(config, previous)) continue;
     under_way.emplace_back(group->second.get(), std::make_unique<Resolution>(config.urls));
   }
   const SteadyTime end = steady_clock::now() + patience;
@@ -145,10 +157,13 @@ milliseconds UpstreamChecker::Step() {
     const auto group = snapshot->groups.find(config.options.name);
     if (group == snapshot->groups.end()) continue;
     std::unique_ptr<Watched>& watched = watched_[config.options.name];
-    if (!watched || watched->group != group->second) {
+    // With other options or addresses it is another group. A resolution under way is for
+    // it, too, unless the names are others: their thread cannot be stopped.
+    if (!watched || watched->urls != config.urls) {
       watched = std::make_unique<Watched>();
-      watched->group = group->second;
+      watched->urls = config.urls;
     }
+    watched->group = group->second;
     if (was_woken) watched->resolve_at = watched->probe_at = now;
     Resolve(config, watched.get(), now);
     if (watched->resolution) wait = std::min(wait, kWhileNaming);

@@ -16,10 +16,12 @@
 
 namespace gatehouse::gateway {
 
-// Gives every group of `snapshot` that has no address yet those of its URLs. Numeric
-// addresses need nothing; for names it waits for at most `patience` in all, and leaves
-// what has not come by then to the checker.
-void ResolveNewGroups(const Snapshot& snapshot, std::chrono::milliseconds patience);
+// Gives each group whose URLs `previous` (null: there was none) did not have their
+// addresses. Numeric ones need nothing; for names it waits for at most `patience` in all,
+// and leaves what has not come by then to the checker, as it does names that have been
+// unknown before.
+void ResolveNewGroups(const Snapshot& snapshot, const Snapshot* previous,
+                      std::chrono::milliseconds patience);
 
 class UpstreamChecker {
  public:

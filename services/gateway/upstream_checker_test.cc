@@ -45,7 +45,7 @@ class UpstreamCheckerTest : public ::testing::Test {
 
 TEST_F(UpstreamCheckerTest, FindsTheAddressesOfNewGroups) {
   const SnapshotPtr snapshot = Of({one_.url(), "http://localhost:81"}, "");
-  ResolveNewGroups(*snapshot, std::chrono::seconds(10));
+  ResolveNewGroups(*snapshot, nullptr, std::chrono::seconds(10));
   const auto endpoints = snapshot->groups.at("core-manager")->endpoints();
   ASSERT_GE(endpoints.size(), 2u);
   EXPECT_EQ(endpoints.front()->name, one_.address());
@@ -53,8 +53,21 @@ TEST_F(UpstreamCheckerTest, FindsTheAddressesOfNewGroups) {
 
 TEST_F(UpstreamCheckerTest, NumericAddressesNeedNoPatience) {
   const SnapshotPtr snapshot = Of({one_.url(), two_.url()}, "");
-  ResolveNewGroups(*snapshot, milliseconds(0));
+  ResolveNewGroups(*snapshot, nullptr, milliseconds(0));
   EXPECT_EQ(snapshot->groups.at("core-manager")->endpoints().size(), 2u);
+}
+
+TEST_F(UpstreamCheckerTest, NamesThatWereUnknownBeforeAreLeftToTheChecker) {
+  const SnapshotPtr before = Of({"http://localhost:81"}, "");
+  const SnapshotPtr after = Of({"http://localhost:81"}, "/other");
+  ResolveNewGroups(*after, before.get(), std::chrono::seconds(10));
+  EXPECT_TRUE(after->groups.at("core-manager")->endpoints().empty()) << "nobody waits for it again";
+  const SnapshotPtr other = Of({"http://localhost:82"}, "");
+  ResolveNewGroups(*other, before.get(), std::chrono::seconds(10));
+  EXPECT_FALSE(other->groups.at("core-manager")->endpoints().empty());
+  LiveConfig live(after);
+  UpstreamChecker checker(live);
+  EXPECT_TRUE(Eventually([&] { return !Ups(*after).empty(); }));
 }
 
 TEST_F(UpstreamCheckerTest, AnAddressThatFailsItsProbesIsDownUntilOneSucceeds) {

@@ -1,4 +1,6 @@
 // Limits per user and for who is unknown, through the whole edge.
+#include <future>
+
 #include "services/gateway/gateway_fixture.h"
 
 namespace gatehouse::gateway {
@@ -135,6 +137,27 @@ TEST_F(UserLimitTest, WhoIsUnknownIsCountedByAddress) {
   EXPECT_EQ(validated.status, 429) << "all such routes share it";
   SetHot([](HotConfig& hot) { hot.anonymous_requests = 4; });
   EXPECT_EQ(refresh("192.0.2.1").status, 401) << "another limit counts at once";
+}
+
+TEST_F(UserLimitTest, ARequestThatBeganUnderAnotherLimitDoesNotBringItBack) {
+  std::atomic<bool> entered{false};
+  std::atomic<bool> released{false};
+  services_.look_up.Do([&](const auto&) -> absl::StatusOr<LookupTokenResponse> {
+    entered = true;
+    EXPECT_TRUE(Eventually([&] { return released.load(); }));
+    return Error(absl::StatusCode::kNotFound, "TOKEN_NOT_FOUND", "no such token");
+  });
+  const auto validate = [&] { return Post("/auth/validate", "", R"({"token":"x"})"); };
+  const std::string unknown = services_.AddToken("user", {});
+  auto late = std::async(std::launch::async,
+                         [&] { return Post("/platform/authorization/refresh", unknown, ""); });
+  ASSERT_TRUE(Eventually([&] { return entered.load(); }));
+  SetHot([](HotConfig& hot) { hot.anonymous_requests = 2; });
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(validate().status, 200);
+  EXPECT_EQ(validate().status, 429);
+  released = true;
+  EXPECT_EQ(late.get().status, 429) << "of the limit in force";
+  EXPECT_EQ(validate().status, 429);
 }
 
 TEST_F(UserLimitTest, RefusalsAndHealthAreNotCounted) {
