@@ -43,7 +43,7 @@ class UpstreamPool {
 
   Outgoing& outgoing_;
   std::unordered_map<std::uint64_t, List> by_endpoint_;  // By Endpoint::id.
-  List spare_;  // Places of those that are in use.
+  List spare_;                                           // Places of those that are in use.
   std::size_t size_ = 0;
 };
 

@@ -16,42 +16,10 @@ std::string SecondsText(std::chrono::milliseconds time) {
   return text + 's';
 }
 
-const char* AudienceText(Audience audience) {
-  switch (audience) {
-    case Audience::kNobody:
-      return "nobody";
-    case Audience::kPublic:
-      return "public";
-    case Audience::kOptional:
-      return "optional";
-    case Audience::kUser:
-      return "user";
-    case Audience::kRole:
-      return "role";
-    case Audience::kPermission:
-      return "permission";
-  }
-  return "";
-}
-
-const char* LimitText(Limit limit) {
-  switch (limit) {
-    case Limit::kNone:
-      return "none";
-    case Limit::kAddress:
-      return "address";
-    case Limit::kUser:
-      return "user";
-    case Limit::kProxy:
-      return "proxy";
-  }
-  return "";
-}
-
 std::string TextOf(const RouteConfig& route) {
-  std::string text = std::string("to ") + route.upstream + ", " + AudienceText(route.audience);
+  std::string text = std::string("to ") + route.upstream + ", " + NameOf(route.audience);
   if (!route.requirement.empty()) text += ' ' + route.requirement;
-  text += std::string(", limit ") + LimitText(route.limit);
+  text += std::string(", limit ") + NameOf(route.limit);
   text += ", body " + std::to_string(route.body_bytes_max);
   return text + (route.checks_json ? ", json" : "");
 }
@@ -119,30 +87,14 @@ Texts UpstreamsOf(const HotConfig& config) {
   return texts;
 }
 
-const char* LaneText(Lane lane) {
-  switch (lane) {
-    case Lane::kVital:
-      return "in_flight vital";
-    case Lane::kAdmin:
-      return "in_flight admin";
-    case Lane::kApi:
-      return "in_flight api";
-    case Lane::kProxy:
-      return "in_flight proxy";
-    case Lane::kSocket:
-      return "in_flight socket";
-  }
-  return "";
-}
-
 Texts LimitsOf(const HotConfig& config) {
   Texts texts;
   for (const auto& [limit, rate] : config.rates) {
-    texts[LimitText(limit)] =
+    texts[NameOf(limit)] =
         std::to_string(rate.per_second) + "/s, burst " + std::to_string(rate.burst);
   }
   for (const auto& [lane, most] : config.in_flight_max)
-    texts[LaneText(lane)] = std::to_string(most);
+    texts[std::string("in_flight ") + NameOf(lane)] = std::to_string(most);
   return texts;
 }
 

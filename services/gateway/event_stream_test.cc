@@ -17,6 +17,7 @@
 namespace gatehouse::gateway {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -319,7 +320,7 @@ TEST_F(EventStreamTest, IsForgottenWhenItBreaksOffByAFaultOfItsOwn) {
   Push("execution.started", 1);  // Reaches nobody who is no more.
   StreamClient other(gateway.address(), kPath, user_);
   Push("execution.started", 2);
-  EXPECT_EQ(FiguresUpTo(other, 2), "2 ");
+  EXPECT_THAT(FiguresUpTo(other, 2), EndsWith("2 "));  // The first may still have come.
 }
 
 TEST_F(EventStreamTest, CountsAmongTheSocketsOfAUser) {

@@ -7,54 +7,6 @@
 namespace gatehouse::gateway {
 namespace {
 
-const char* Name(Audience audience) {
-  switch (audience) {
-    case Audience::kNobody:
-      return "nobody";
-    case Audience::kPublic:
-      return "public";
-    case Audience::kOptional:
-      return "optional";
-    case Audience::kUser:
-      return "user";
-    case Audience::kRole:
-      return "role";
-    case Audience::kPermission:
-      return "permission";
-  }
-  return "";
-}
-
-const char* Name(Limit limit) {
-  switch (limit) {
-    case Limit::kNone:
-      return "none";
-    case Limit::kAddress:
-      return "address";
-    case Limit::kUser:
-      return "user";
-    case Limit::kProxy:
-      return "proxy";
-  }
-  return "";
-}
-
-const char* Name(Lane lane) {
-  switch (lane) {
-    case Lane::kVital:
-      return "vital";
-    case Lane::kAdmin:
-      return "admin";
-    case Lane::kApi:
-      return "api";
-    case Lane::kProxy:
-      return "proxy";
-    case Lane::kSocket:
-      return "socket";
-  }
-  return "";
-}
-
 std::string Text(Timeout timeout) {
   if (timeout == Timeout::kProxy) return "upstream";
   if (timeout == Timeout::kStream) return "none";
@@ -75,6 +27,54 @@ bool Holds(const List& list, const std::string& wanted) {
 
 }  // namespace
 
+const char* NameOf(Audience audience) {
+  switch (audience) {
+    case Audience::kNobody:
+      return "nobody";
+    case Audience::kPublic:
+      return "public";
+    case Audience::kOptional:
+      return "optional";
+    case Audience::kUser:
+      return "user";
+    case Audience::kRole:
+      return "role";
+    case Audience::kPermission:
+      return "permission";
+  }
+  return "";
+}
+
+const char* NameOf(Limit limit) {
+  switch (limit) {
+    case Limit::kNone:
+      return "none";
+    case Limit::kAddress:
+      return "address";
+    case Limit::kUser:
+      return "user";
+    case Limit::kProxy:
+      return "proxy";
+  }
+  return "";
+}
+
+const char* NameOf(Lane lane) {
+  switch (lane) {
+    case Lane::kVital:
+      return "vital";
+    case Lane::kAdmin:
+      return "admin";
+    case Lane::kApi:
+      return "api";
+    case Lane::kProxy:
+      return "proxy";
+    case Lane::kSocket:
+      return "socket";
+  }
+  return "";
+}
+
 Lane LaneOf(const Route& route) {
   if (route.is_socket) return Lane::kSocket;
   if (!route.upstream.empty()) return Lane::kProxy;
@@ -92,10 +92,10 @@ void RouteTable::Add(Route route) {
 std::string RouteTable::ToText() const {
   std::string text = Row("METHOD", "PATH", "AUDIENCE", "LIMIT", "TIMEOUT", "LANE", "TARGET");
   for (const Route& route : routes_) {
-    std::string audience = Name(route.audience);
+    std::string audience = NameOf(route.audience);
     if (!route.requirement.empty()) audience += " " + route.requirement;
-    text += Row(route.method, route.path, audience, Name(route.limit), Text(route.timeout),
-                Name(LaneOf(route)), route.upstream.empty() ? "gateway" : route.upstream);
+    text += Row(route.method, route.path, audience, NameOf(route.limit), Text(route.timeout),
+                NameOf(LaneOf(route)), route.upstream.empty() ? "gateway" : route.upstream);
   }
   return text;
 }

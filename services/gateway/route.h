@@ -53,6 +53,11 @@ enum class Timeout {
   kStream,    // None.
 };
 
+// As `gateway routes` and CONFIG_FILE spell them.
+const char* NameOf(Audience audience);
+const char* NameOf(Limit limit);
+const char* NameOf(Lane lane);
+
 // Calls Reply or Fail of the context in the end, from any thread; never blocks.
 using Handler = std::function<void(const std::shared_ptr<RequestContext>&)>;
 

@@ -17,12 +17,12 @@ void AddTenantRoutes(RouteTable& table);    // /api/admin: tenants, roles, revoc
 void AddPasskeyRoutes(RouteTable& table);   // /api/admin/passkeys
 void AddBillingRoutes(RouteTable& table);
 void AddJobRoutes(RouteTable& table);
-void AddConfigRoutes(RouteTable& table);       // /platform/config
-void AddCacheRoutes(RouteTable& table);        // /api/caches
-void AddMonitorRoutes(RouteTable& table);      // /platform/monitor/metrics
-void AddLiveRoutes(RouteTable& table);         // /api/v1/ws, /ws, /api/v1/events, /api/v1/ws/status
+void AddConfigRoutes(RouteTable& table);   // /platform/config
+void AddCacheRoutes(RouteTable& table);    // /api/caches
+void AddMonitorRoutes(RouteTable& table);  // /platform/monitor/metrics
+void AddLiveRoutes(RouteTable& table);     // /api/v1/ws, /ws, /api/v1/events, /api/v1/ws/status
 void AddAnnouncementRoutes(RouteTable& table);  // /api/admin/announcements
-void AddDocumentRoutes(RouteTable& table);     // /openapi.json, /docs, /redoc
+void AddDocumentRoutes(RouteTable& table);      // /openapi.json, /docs, /redoc
 // The 39 routes to core-manager; `group` null: each answers the documented 502.
 void AddCoreManagerRoutes(RouteTable& table, const std::shared_ptr<http::UpstreamGroup>& group);
 

@@ -18,10 +18,10 @@ namespace gatehouse::gateway {
 
 struct Snapshot {
   HotConfig config;
-  RouteTable table;                     // Own routes, core-manager's, those of CONFIG_FILE.
-  std::vector<RouteMetrics*> metrics;   // By index of the route; outlive every snapshot.
+  RouteTable table;                    // Own routes, core-manager's, those of CONFIG_FILE.
+  std::vector<RouteMetrics*> metrics;  // By index of the route; outlive every snapshot.
   std::map<std::string, std::shared_ptr<http::UpstreamGroup>> groups;  // By name.
-  std::uint64_t version = 0;            // Counts the swaps.
+  std::uint64_t version = 0;                                           // Counts the swaps.
 };
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
