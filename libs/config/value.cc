@@ -32,8 +32,7 @@ std::string BoundText(Kind kind, std::int64_t bound) {
 }
 
 std::string RangeText(const Setting& setting) {
-  const std::string number =
-      setting.kind == Kind::kSeconds ? "a number of seconds" : "a whole number";
+  std::string number = setting.kind == Kind::kSeconds ? "a number of seconds" : "a whole number";
   const std::string min = BoundText(setting.kind, setting.min);
   const std::string max = BoundText(setting.kind, setting.max);
   if (setting.min == INT64_MIN && setting.max == INT64_MAX) return number;

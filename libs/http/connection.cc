@@ -219,10 +219,7 @@ void Connection::SetTimer() {
     renew = sent_;
   } else if (state_ == State::kLingering) {
     kind = TimerKind::kLinger;
-  } else if (state_ == State::kBody) {
-    kind = TimerKind::kBody;
-    renew = received_;
-  } else if (stream_ && stream_->AwaitsBody()) {
+  } else if (state_ == State::kBody || (stream_ && stream_->AwaitsBody())) {
     kind = TimerKind::kBody;
     renew = received_;
   } else if (state_ == State::kInHand || stream_) {

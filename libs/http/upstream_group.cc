@@ -56,10 +56,10 @@ void UpstreamGroup::SetEndpoints(std::vector<std::shared_ptr<Endpoint>> endpoint
     return std::find_if(among.begin(), among.end(),
                         [&](const auto& other) { return SameAddress(*other, endpoint); });
   };
-  for (std::shared_ptr<Endpoint>& endpoint : endpoints) {
+  for (const std::shared_ptr<Endpoint>& endpoint : endpoints) {
     if (find(*next, *endpoint) != next->end()) continue;
     const auto known = find(*endpoints_, *endpoint);
-    next->push_back(known != endpoints_->end() ? *known : std::move(endpoint));
+    next->push_back(known != endpoints_->end() ? *known : endpoint);
   }
   endpoints_ = next;
 }

@@ -34,7 +34,9 @@ void ReadUrls(SectionReader& reader, UpstreamConfig* upstream) {
     std::string host;
     std::string port;
     const std::string fault = http::ParseUpstreamUrl(url, &host, &port);
-    if (!fault.empty()) reader.Note("urls", "\"" + url + "\": " + fault);
+    if (fault.empty()) continue;
+    std::string note = "\"";
+    reader.Note("urls", note.append(url).append("\": ").append(fault));
   }
 }
 

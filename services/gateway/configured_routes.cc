@@ -88,7 +88,7 @@ bool ParseLimit(const std::string& text, RouteConfig* route) {
 }
 
 std::vector<std::string> ReadMethods(SectionReader& reader) {
-  const std::vector<std::string> methods = reader.Texts("method");
+  std::vector<std::string> methods = reader.Texts("method");
   if (methods.empty()) reader.Note("method", "a route needs method");
   for (const std::string& method : methods) {
     if (std::find(std::begin(kMethods), std::end(kMethods), method) != std::end(kMethods)) continue;

@@ -104,6 +104,7 @@ absl::StatusOr<std::vector<LeaseGrant>> LeaseStore::Book(
   if (script_digest_.empty()) GH_RETURN_IF_ERROR(LoadScript());
   const auto call = [&] {
     std::vector<redis::Command> commands;
+    commands.reserve(requests.size());
     for (const StoreRequest& request : requests) {
       commands.push_back(BookCommand(script_digest_, prefix_, request));
     }
@@ -124,6 +125,7 @@ absl::StatusOr<std::vector<LeaseGrant>> LeaseStore::Book(
 
 absl::Status LeaseStore::Tell(const std::vector<LimitFlush>& flushes) {
   std::vector<redis::Command> commands;
+  commands.reserve(flushes.size());
   for (const LimitFlush& flush : flushes) {
     commands.push_back({"EVAL", kTellScript, "2", prefix_ + kGenerationKey, prefix_ + kFlushKey,
                         std::to_string(flush.sequence), std::to_string(flush.head)});

@@ -137,6 +137,7 @@ std::vector<bool> Probe(const std::vector<ProbeTarget>& targets, milliseconds pa
   }
   const bool has_stopped = HasStopped(stop_fd);
   std::vector<bool> well;
+  well.reserve(all.size());
   for (const Asked& asked : all) {
     well.push_back(asked.state == Asked::State::kWell || (has_stopped && asked.is_open()));
   }
