@@ -106,12 +106,12 @@ absl::StatusOr<PendingLookUp> Authenticator::Verify(const std::string& jwt,
   return pending;
 }
 
-// Of tokens of one session auth is asked for nothing but the session and the epoch, and
-// what it has said of one epoch holds for greater ones.
+// Of a token auth is asked for nothing but its session and epoch. A session that was
+// kept through a revocation or a change of the password goes on under a greater one.
 IdentityPtr Authenticator::RecallSession(const PendingLookUp& verified, Time now) const {
   const auto session = sessions_.Get(SessionKey(verified.request.session_id()), now);
   if (session == nullptr || control_.Judge(*session) != Standing::kGood) return nullptr;
-  if (verified.request.epoch() < session->epoch) return nullptr;
+  if (verified.request.epoch() != session->epoch) return nullptr;
   auto identity = std::make_shared<Identity>(*session);
   identity->digest = verified.digest;
   identity->keys_version = verified.keys_version;

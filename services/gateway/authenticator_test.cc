@@ -300,14 +300,17 @@ TEST_F(AuthenticatorTest, TheNextTokenOfASessionDiesWithItAndAsksWhenRightsChang
   EXPECT_EQ(Recall(Jwt(next)), "CREDENTIALS_INVALID");
 }
 
-TEST_F(AuthenticatorTest, AnOlderTokenOfAKnownSessionIsAskedForItself) {
+TEST_F(AuthenticatorTest, ATokenOfAnotherEpochOfAKnownSessionIsAskedForItself) {
   // As after a revocation that the session was kept through: its older tokens are dead.
   ASSERT_EQ(Text(authenticator_.Accept(Pending(Jwt(Claims(10))), Answer(10))), "identity");
   token::Claims older = Claims(9);
   older.id = "j2";
   EXPECT_EQ(Recall(Jwt(older)), "look up");
   authenticator_.Refuse(Pending(Jwt(older))).IgnoreError();
-  token::Claims next = Claims(10);
+  token::Claims next = Claims(11);
+  next.id = "j4";
+  EXPECT_EQ(Recall(Jwt(next)), "look up") << "as after a change of the password";
+  next = Claims(10);
   next.id = "j3";
   EXPECT_EQ(Recall(Jwt(next)), "look up") << "what auth has refused once is not recalled";
 }
