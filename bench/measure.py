@@ -85,7 +85,7 @@ def load(url, pids, headers=(), seconds=SECONDS, connections=CONNECTIONS, script
     if bad or "Socket errors" in text:
         raise RuntimeError("a run with failed requests counts for nothing:\n" + text)
     return {"rps": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)),
-            "p99_ms": milliseconds(re.search(r"99%\s+(\S+)", text).group(1)),
+            "p99_ms": milliseconds(re.search(r"^ +99% +(\S+)", text, re.M).group(1)),
             "per_cpu_second": requests / used, "cpu_us": used / requests * 1e6}
 
 
