@@ -44,6 +44,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   void Begin() {
     absl::Status status = call_.Admit(dispatch_.verifier);
+    if (status.ok() && call_.method().later) return BeginLater();
     if (status.ok()) status = dispatch_.Post(call_.method().policy, [this] { Run(); });
     // Once posted, the call belongs to the pool thread.
     if (!status.ok()) End(status);
@@ -56,6 +57,23 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   void Run() {
     const log::Scope scope(call_.log_context());
     End(Handle());
+  }
+
+  // The reply may come before the handler returns, also from another thread: gRPC keeps it
+  // until Begin has returned, and so this object, call and request live as long.
+  void BeginLater() {
+    absl::Status status = call_.CheckAlive();
+    if (status.ok() && dispatch_.draining.load(std::memory_order_relaxed)) status = DrainingError();
+    if (status.ok() && !request_.Valid()) status = MissingError();
+    if (!status.ok()) return End(status);
+    google::protobuf::Arena arena;
+    google::protobuf::MessageLite* request = call_.method().prototype->New(&arena);
+    if (!ParseBuffer(request_, request)) return End(MalformedError());
+    const log::Scope scope(call_.log_context());
+    call_.method().later(call_, *request, [this](const absl::Status& result, std::string response) {
+      if (result.ok()) *response_ = ToBuffer(std::move(response));
+      End(result);
+    });
   }
 
   absl::Status Handle() {
@@ -184,7 +202,7 @@ class GrpcService final : public grpc::Service {
  private:
   void Add(Dispatch& dispatch, const MethodEntry& method) {
     using Type = grpc::internal::RpcMethod;
-    if (method.unary) {
+    if (method.unary || method.later) {
       Bind(method, Type::NORMAL_RPC,
            new grpc::internal::CallbackUnaryHandler<ByteBuffer, ByteBuffer>(
                [&dispatch, &method](CallbackServerContext* context, const ByteBuffer* request,

@@ -256,6 +256,12 @@ TEST_F(LifecycleTest, EveryOutcomeIsCountedUnderTheWellKnownNames) {
                        if (request.id() == "7") return invitations::Invitation();
                        return Error(absl::StatusCode::kNotFound, "INVITATION_NOT_FOUND", "");
                      });
+  redeem_ = nullptr;
+  invitations_.UnaryLater(
+      invitations::InvitationService::kRedeemInvitation, policy_,
+      [](Call&, const Request&, const Reply<invitations::RedeemInvitationResponse>& reply) {
+        reply(invitations::RedeemInvitationResponse());
+      });
   Start();
   auto exposer = metrics::Exposer::Start("127.0.0.1:0");
   ASSERT_TRUE(exposer.ok()) << exposer.status();
@@ -268,6 +274,8 @@ TEST_F(LifecycleTest, EveryOutcomeIsCountedUnderTheWellKnownNames) {
     EXPECT_TRUE(client_->Call(invitations::InvitationService::kRevokeInvitation, request).ok());
   }
 
+  EXPECT_TRUE(CallRedeem(*client_).ok());
+
   const std::string after = Scrape((*exposer)->address());
   const auto grown = [&](const std::string& series) {
     return ValueOf(after, series) - ValueOf(before, series);
@@ -278,6 +286,10 @@ TEST_F(LifecycleTest, EveryOutcomeIsCountedUnderTheWellKnownNames) {
   EXPECT_EQ(grown("grpc_server_handled_total{grpc_code=\"OK\"," + labels), 2);
   EXPECT_EQ(grown("grpc_server_handled_total{grpc_code=\"NotFound\"," + labels), 1);
   EXPECT_EQ(grown("grpc_server_handling_seconds_count{" + labels), 3);
+  EXPECT_EQ(grown("grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"RedeemInvitation\","
+                  "grpc_service=\"gatehouse.invitations.v1.InvitationService\"}"),
+            1)
+      << "one that answers later";
 }
 
 absl::StatusOr<invitations::RedeemInvitationResponse> Nothing(Call&, const Request&) {

@@ -74,6 +74,11 @@ class FeedSender {
   std::shared_ptr<RawFeedSender> raw_;
 };
 
+// How a handler that answers later does so.
+template <typename Response>
+using Reply = std::function<void(const absl::StatusOr<Response>&)>;
+using RawReply = std::function<void(const absl::Status&, std::string response)>;
+
 // The methods of one proto service. Register before the server starts; methods
 // of the proto that are not registered answer UNIMPLEMENTED.
 class Service {
@@ -98,6 +103,23 @@ class Service {
     return *this;
   }
 
+  // `handler`: void(Call&, const Request&, Reply<Response>). For work that many calls
+  // share: it hands its part over and returns at once. It runs on gRPC's own thread, so it
+  // must not block; call and request are valid until it returns. The reply is called once,
+  // from any thread, also from within the handler.
+  template <typename Request, typename Response, typename Handler>
+  Service& UnaryLater(const Method<Request, Response>& method, Policy policy, Handler handler) {
+    AddLater(method.path, std::move(policy), &Request::default_instance(),
+             [handler](Call& call, const google::protobuf::MessageLite& request, RawReply reply) {
+               handler(call, static_cast<const Request&>(request),
+                       [reply = std::move(reply)](const absl::StatusOr<Response>& result) {
+                         if (!result.ok()) return reply(result.status(), "");
+                         reply(absl::OkStatus(), result->SerializeAsString());
+                       });
+             });
+    return *this;
+  }
+
   // `handler`: void(std::shared_ptr<Call>, const Request&, FeedSender<Response>).
   // Called once on the pool when the stream opens; it keeps the sender and
   // returns. An idle feed costs no thread.
@@ -118,10 +140,14 @@ class Service {
  private:
   using UnaryHandler = std::function<absl::Status(Call&, const google::protobuf::MessageLite&,
                                                   std::string* response)>;
+  using LaterHandler =
+      std::function<void(Call&, const google::protobuf::MessageLite&, RawReply)>;
   using FeedHandler = std::function<void(
       std::shared_ptr<Call>, const google::protobuf::MessageLite&, std::shared_ptr<RawFeedSender>)>;
   void AddUnary(const char* path, Policy policy, const google::protobuf::MessageLite* prototype,
                 UnaryHandler handler);
+  void AddLater(const char* path, Policy policy, const google::protobuf::MessageLite* prototype,
+                LaterHandler handler);
   void AddFeed(const char* path, Policy policy, const google::protobuf::MessageLite* prototype,
                FeedHandler handler);
 

@@ -98,6 +98,14 @@ void Service::AddUnary(const char* path, Policy policy,
   entry.unary = std::move(handler);
 }
 
+void Service::AddLater(const char* path, Policy policy,
+                       const google::protobuf::MessageLite* prototype, LaterHandler handler) {
+  MethodEntry& entry = EntryFor(*impl_, path, *prototype, /*streams=*/false);
+  entry.policy = std::move(policy);
+  entry.prototype = prototype;
+  entry.later = std::move(handler);
+}
+
 void Service::AddFeed(const char* path, Policy policy,
                       const google::protobuf::MessageLite* prototype, FeedHandler handler) {
   MethodEntry& entry = EntryFor(*impl_, path, *prototype, /*streams=*/true);

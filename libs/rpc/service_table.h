@@ -32,6 +32,8 @@ class MethodMetrics {
 
 using UnaryHandler =
     std::function<absl::Status(Call&, const google::protobuf::MessageLite&, std::string* response)>;
+using LaterHandler =
+    std::function<void(Call&, const google::protobuf::MessageLite&, RawReply reply)>;
 using FeedHandler = std::function<void(std::shared_ptr<Call>, const google::protobuf::MessageLite&,
                                        std::shared_ptr<RawFeedSender>)>;
 
@@ -41,8 +43,9 @@ struct MethodEntry {
   const std::string path;  // "/package.Service/Method"; gRPC keeps a pointer to it.
   Policy policy;
   const google::protobuf::MessageLite* prototype = nullptr;  // Null: not registered.
-  UnaryHandler unary;                                        // One of the two is set
-  FeedHandler feed;                                          // when it is registered.
+  UnaryHandler unary;                                        // One of the three is set
+  LaterHandler later;                                        // when it is registered.
+  FeedHandler feed;
   mutable MethodMetrics metrics;
 };
 
