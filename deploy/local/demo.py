@@ -9,6 +9,7 @@ import json
 import secrets
 import sys
 import time
+import urllib.parse
 
 from environment import ROOT, read_env_file
 
@@ -72,6 +73,35 @@ def has_ended(job):
     return job["status"] not in ("queued", "running") and job.get("cost_cents") is not None
 
 
+def pay(checkout_url):
+    """Presses the button of the pay page; False where it is not the fake Stripe's."""
+    page = urllib.parse.urlsplit(checkout_url)
+    if page.hostname != "127.0.0.1":
+        print(f"  A real Stripe is configured; pay at {checkout_url}")
+        return False
+    print(f"  POST {page.path}  action=pay")
+    connection = http.client.HTTPConnection(page.netloc, timeout=10)
+    connection.request("POST", page.path, "action=pay",
+                       {"Content-Type": "application/x-www-form-urlencoded"})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    print(f"  → {answer.status} {answer.headers['Location']}")
+    if answer.status != 303:
+        sys.exit("expected 303; the demo stops here")
+    return True
+
+
+def top_up(token):
+    checkout = call("POST", "/api/billing/topup/session/", {"amount_dollars": 20}, token)
+    if not pay(checkout["checkout_url"]):
+        return
+    await_answer("/api/billing/reserve/balance/", lambda value: value["balance_cents"] == 2000,
+                 "the balance did not follow", token)
+    call("GET", "/api/billing/reserve/balance/", token=token)
+    call("GET", "/api/billing/reserve/ledger/?limit=1", token=token)
+
+
 def main():
     step("1. The administrator logs in and makes a passkey; it is shown only here.")
     admin = call("POST", "/api/auth/token/", {"username": ENV["ADMIN_USERNAME"],
@@ -118,7 +148,11 @@ def main():
          {"tenant_id": tenant, "amount_cents": -498, "reason": "Demo: empty the reserve"}, admin)
     call("POST", "/api/jobs/", job | {"idempotency_key": secrets.token_hex(8)}, token, 402)
 
-    step("7. All six processes are healthy.")
+    if ENV.get("STRIPE_FAKE", "true").lower() not in ("0", "false", "no", "off"):
+        step("7. The newcomer pays $20 by card; the balance follows Stripe's word.")
+        top_up(token)
+
+    step("8. All six processes are healthy.")
     await_answer("/health", lambda value: value["status"] == "healthy", "not all were healthy")
     call("GET", "/health")
     print(f"\nThe stack is up at http://127.0.0.1:{PORT}. The admin credentials are in .env "

@@ -19,6 +19,7 @@ VAR = pathlib.Path(os.environ.get("GATEHOUSE_STATE", ROOT / "var")).resolve()
 ENV_FILE = ROOT / ".env" if IS_DEFAULT else VAR / ".env"
 SERVICES = ["auth", "invitations", "billing", "jobs", "orchestrator_monitor", "gateway"]
 WITH_DATABASE = [s for s in SERVICES if s != "gateway"]
+FAKE_STRIPE_PORT = VAR / "fake-stripe-port"
 
 
 def fail(message):
@@ -104,12 +105,32 @@ def postgres_place():
     return place
 
 
-def secret(name, length=32):
+def secret(name, length=32, prefix=""):
     """A random secret of the stack, made once, kept in var/secrets."""
     path = private_directory(VAR / "secrets") / name
     if not path.exists():
-        write_private(path, secrets.token_urlsafe(length))
+        write_private(path, prefix + secrets.token_urlsafe(length))
     return path.read_text().strip()
+
+
+def has_fake_stripe():
+    """Whether payments go to a Stripe of our own: .env names no key of a real one, and
+    does not say STRIPE_FAKE=false."""
+    values = read_env_file()
+    wanted = values.get("STRIPE_FAKE", "true").lower() not in ("0", "false", "no", "off")
+    return wanted and not values.get("STRIPE_SECRET_KEY")
+
+
+def stripe_environment():
+    """What billing needs of the Stripe beside it, once that has a port."""
+    if not has_fake_stripe() or not FAKE_STRIPE_PORT.exists():
+        return {}
+    secret("stripe-key", prefix="sk_test_")
+    secret("stripe-webhook-secret", prefix="whsec_")
+    keep = VAR / "secrets"
+    return {"STRIPE_API_BASE": "http://127.0.0.1:" + FAKE_STRIPE_PORT.read_text().strip(),
+            "STRIPE_SECRET_KEY_FILE": str(keep / "stripe-key"),
+            "STRIPE_WEBHOOK_SECRET_FILE": str(keep / "stripe-webhook-secret")}
 
 
 def process_environment(service):
@@ -125,6 +146,11 @@ def process_environment(service):
     }
     for other in SERVICES:
         env[f"{other.upper()}_ADDRESS"] = f"unix:{run}/{other}.sock"
+    if service == "billing":
+        env |= stripe_environment()
+        port = read_env_file().get("GATEWAY_PORT", "8000")
+        if port != "0" and not read_env_file().get("PUBLIC_URL"):
+            env["PUBLIC_URL"] = "http://127.0.0.1:" + port
     if service in WITH_DATABASE:
         env["DATABASE_URL_FILE"] = str(keep / f"{service}.database-url")
         env["OWNER_DATABASE_URL_FILE"] = str(keep / f"{service}.owner-database-url")

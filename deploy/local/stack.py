@@ -17,15 +17,22 @@ import time
 import urllib.error
 import urllib.request
 
+import payments
 import postgres
 from environment import (ENV_FILE, IS_DEFAULT, ROOT, SERVICES, VAR, WITH_DATABASE, ensure_env_file,
-                         fail, private_directory, process_environment, read_env_file,
-                         socket_directory, write_private)
+                         fail, has_fake_stripe, private_directory, process_environment,
+                         read_env_file, socket_directory, write_private)
 
 BIN = pathlib.Path(os.environ.get("GATEHOUSE_BIN", ROOT / "build/bin"))
 LOGS = VAR / "log"
 RECORDS = VAR / "run"
 READY_SECONDS = 20
+# Everything that may run; the Stripe beside us first, since billing calls it.
+PROCESSES = [payments.NAME, *SERVICES]
+
+
+def wanted_processes():
+    return PROCESSES if has_fake_stripe() else SERVICES
 
 
 def start_time(pid):
@@ -99,8 +106,12 @@ def spawn(service):
     private_directory(RECORDS)
     ready_read, ready_write = os.pipe()
     env = process_environment(service) | {"READY_FD": str(ready_write)}
+    command = [str(BIN / service)]
+    if service == payments.NAME:
+        command = payments.command(record("gateway"))
+        env = {"PATH": env["PATH"], "READY_FD": str(ready_write)}
     with open(LOGS / f"{service}.log", "ab") as log:
-        process = subprocess.Popen([str(BIN / service)], env=env, stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL,
                                    stdout=log, stderr=log, pass_fds=(ready_write,),
                                    start_new_session=True, cwd=ROOT)
     os.close(ready_write)
@@ -139,9 +150,14 @@ def start(services):
     wanted = [s for s in services if not is_running(s)]
     if "gateway" in wanted:
         refuse_taken_port()
-    spawned = [(s, *spawn(s)) for s in wanted]
+    if payments.NAME in wanted:
+        await_ready(payments.NAME, *spawn(payments.NAME))
+        payments.keep_port(record(payments.NAME)["addresses"]["http"])
+    spawned = [(s, *spawn(s)) for s in wanted if s != payments.NAME]
     for service, process, ready_read in spawned:
         await_ready(service, process, ready_read)
+    if "gateway" in wanted and is_running(payments.NAME):
+        payments.tell_webhook(record(payments.NAME)["addresses"]["http"], record("gateway"))
     return wanted
 
 
@@ -177,7 +193,7 @@ def stop(services):
 
 
 def up(if_needed):
-    if all(is_running(s) for s in SERVICES):
+    if ENV_FILE.exists() and all(is_running(s) for s in wanted_processes()):
         print("the stack is up already; " + address_line())
         return
     ensure_env_file()
@@ -189,9 +205,12 @@ def up(if_needed):
     make_keys()
     migrate()
     bootstrap()
-    start(SERVICES)
+    start(wanted_processes())
     if not if_needed:
         print("up; " + address_line())
+    if has_fake_stripe():
+        print("STRIPE_SECRET_KEY is not set: payments go to a fake Stripe at http://" +
+              record(payments.NAME)["addresses"]["http"])
     if not read_env_file().get("REDIS_URL"):
         print("REDIS_URL is not set: limits are local to this gateway")
 
@@ -202,15 +221,17 @@ def address_line():
 
 
 def down():
-    stopped = stop(list(reversed(SERVICES)))
+    stopped = stop(list(reversed(PROCESSES)))
     postgres.stop_cluster()
     print("down" if stopped else "nothing was running")
 
 
 def status():
     crashed = False
-    for service in SERVICES:
+    for service in PROCESSES:
         known = record(service)
+        if not known and service == payments.NAME and not (ENV_FILE.exists() and has_fake_stripe()):
+            continue
         if is_running(service):
             where = " ".join(f"{k}={v}" for k, v in known["addresses"].items())
             print(f"{service:22} running  pid {known['pid']}  {where}")
@@ -237,7 +258,7 @@ def health():
 
 
 def logs(service):
-    files = [str(LOGS / f"{s}.log") for s in ([service] if service else SERVICES)]
+    files = [str(LOGS / f"{s}.log") for s in ([service] if service else wanted_processes())]
     os.execvp("tail", ["tail", "-n", "40", "-F", *files])
 
 
@@ -250,11 +271,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("verb", choices=["up", "down", "start", "stop", "status", "health", "logs",
                                          "migrate", "bootstrap", "dbshell"])
-    parser.add_argument("service", nargs="?", choices=SERVICES)
+    parser.add_argument("service", nargs="?", choices=PROCESSES)
     parser.add_argument("--if-needed", action="store_true", help="say nothing more when all is up")
     arguments = parser.parse_args()
     if arguments.verb in ("start", "stop") and not arguments.service:
-        parser.error("name a service: " + ", ".join(SERVICES))
+        parser.error("name a service: " + ", ".join(PROCESSES))
     if arguments.verb not in ("up", "down", "status", "health") and not (VAR / "secrets").exists():
         fail("there is no stack yet: run `make up`")
     if arguments.verb == "start":

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int kPageSizeDefault = 50;
 constexpr int kPageSizeMax = 1000;
+constexpr int kContactsMax = 10;
 
 absl::Status TenantNotFound() {
   return Error(absl::StatusCode::kNotFound, "TENANT_NOT_FOUND", "there is no such tenant");
@@ -45,6 +47,7 @@ TenantService::TenantService(pg::Database& db, ControlHub& hub)
     : db_(db), hub_(hub), rpc_(v1::TenantService::kFullName) {
   using Api = v1::TenantService;
   const rpc::Policy gateway{.callers = {"gateway"}};
+  const rpc::Policy billing{.callers = {"billing"}};
   rpc_.Unary(Api::kGetTenant, gateway,
              [this](rpc::Call&, const v1::GetTenantRequest& r) { return GetTenant(r); })
       .Unary(Api::kListTenants, gateway,
@@ -53,8 +56,12 @@ TenantService::TenantService(pg::Database& db, ControlHub& hub)
              [this](rpc::Call& call, const v1::CreateTenantRequest& r) {
                return CreateTenant(call, r);
              })
-      .Unary(Api::kSetTenantTier, {.callers = {"billing"}},
-             [this](rpc::Call&, const v1::SetTenantTierRequest& r) { return SetTenantTier(r); });
+      .Unary(Api::kSetTenantTier, billing,
+             [this](rpc::Call&, const v1::SetTenantTierRequest& r) { return SetTenantTier(r); })
+      .Unary(Api::kListTenantContacts, billing,
+             [this](rpc::Call&, const v1::ListTenantContactsRequest& r) {
+               return ListTenantContacts(r);
+             });
 }
 
 absl::StatusOr<v1::Tenant> TenantService::GetTenant(const v1::GetTenantRequest& request) {
@@ -133,6 +140,23 @@ absl::StatusOr<v1::SetTenantTierResponse> TenantService::SetTenantTier(
   GH_RETURN_IF_ERROR(pg::RepeatInDoubt([&] { return db_.InTransaction(set); }));
   hub_.Wake();
   return v1::SetTenantTierResponse();
+}
+
+absl::StatusOr<v1::ListTenantContactsResponse> TenantService::ListTenantContacts(
+    const v1::ListTenantContactsRequest& request) {
+  struct Contacts {
+    std::optional<Tenant> tenant;
+    std::vector<std::string> emails;
+  };
+  GH_ASSIGN_OR_RETURN(const Contacts found, db_.Read([&](pg::Tx& tx) -> absl::StatusOr<Contacts> {
+    return Contacts{FindTenant(tx, request.tenant_id()),
+                    ListContacts(tx, request.tenant_id(), kContactsMax)};
+  }));
+  if (!found.tenant) return TenantNotFound();
+  v1::ListTenantContactsResponse response;
+  response.set_tenant_name(found.tenant->name);
+  for (const std::string& email : found.emails) response.add_emails(email);
+  return response;
 }
 
 }  // namespace gatehouse::auth

@@ -21,6 +21,8 @@ class TenantService {
   absl::StatusOr<v1::ListTenantsResponse> ListTenants(const v1::ListTenantsRequest& request);
   absl::StatusOr<v1::Tenant> CreateTenant(rpc::Call& call, const v1::CreateTenantRequest& request);
   absl::StatusOr<v1::SetTenantTierResponse> SetTenantTier(const v1::SetTenantTierRequest& request);
+  absl::StatusOr<v1::ListTenantContactsResponse> ListTenantContacts(
+      const v1::ListTenantContactsRequest& request);
 
   pg::Database& db_;
   ControlHub& hub_;

@@ -129,6 +129,32 @@ TEST_F(TenantServiceTest, TheTierOfTheNewestVersionStays) {
   EXPECT_EQ(Get(id)->tier(), "free");
 }
 
+TEST_F(TenantServiceTest, ContactsAreTheActiveUsersOfTheTenantAlone) {
+  const auto contacts = [&](std::int64_t id, const std::string& caller = "billing") {
+    v1::ListTenantContactsRequest request;
+    request.set_tenant_id(id);
+    return server_.client(caller).Call(Api::kListTenantContacts, request);
+  };
+  const std::string token = server_.Issue(database_.AddUser("ada")).token;
+  const std::int64_t id = server_.Lookup(token)->principal().tenant_id();
+  const std::string tenant = std::to_string(id);
+  ASSERT_TRUE(Create("elsewhere", "Elsewhere").ok());
+  database_.Execute("UPDATE auth.users SET email = 'ada@example.com', tenant_id = " + tenant);
+  for (const char* name : {"bob", "cyd"}) database_.AddUser(name);
+  database_.Execute("UPDATE auth.users SET email = username || '@example.com', tenant_id = " +
+                    tenant + ", create_time = now() + interval '1 hour' WHERE username <> 'ada'");
+  database_.Execute("UPDATE auth.users SET is_active = false WHERE username = 'cyd'");
+  const auto found = contacts(id);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_THAT(found->emails(), ElementsAre("ada@example.com", "bob@example.com"));
+  EXPECT_EQ(found->tenant_name(), Get(id)->name());
+  database_.Execute("UPDATE auth.users SET tenant_id = " +
+                    std::to_string(List(1)->tenants(0).id()) + " WHERE username = 'bob'");
+  EXPECT_THAT(contacts(id)->emails(), ElementsAre("ada@example.com"));
+  EXPECT_EQ(Reason(contacts(999999).status()), "TENANT_NOT_FOUND");
+  EXPECT_EQ(contacts(id, "gateway").status().code(), absl::StatusCode::kPermissionDenied);
+}
+
 TEST_F(TenantServiceTest, RefusesTiersThatAreNone) {
   ASSERT_TRUE(Create("acme", "Acme").ok());
   const std::int64_t id = List(1)->tenants(0).id();

@@ -53,6 +53,17 @@ std::int64_t CountTenants(pg::Tx& tx) {
   return tx.exec("SELECT count(*) FROM auth.tenants")[0][0].as<std::int64_t>();
 }
 
+std::vector<std::string> ListContacts(pg::Tx& tx, std::int64_t tenant_id, int limit) {
+  static constexpr char kList[] = R"(
+  SELECT email FROM auth.users WHERE tenant_id = $1 AND is_active
+  ORDER BY create_time, id LIMIT $2)";
+  std::vector<std::string> emails;
+  for (const pqxx::row& row : tx.exec_params(kList, tenant_id, limit)) {
+    emails.push_back(row[0].as<std::string>());
+  }
+  return emails;
+}
+
 std::optional<Tenant> InsertTenant(pg::Tx& tx, const std::string& client_id,
                                    const std::string& name) {
   static const std::string kInsert = absl::StrCat(

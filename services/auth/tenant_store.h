@@ -18,6 +18,9 @@ std::optional<Tenant> FindTenantByClientId(pg::Tx& tx, const std::string& client
 std::vector<Tenant> ListTenants(pg::Tx& tx, std::optional<std::int64_t> before, int limit);
 std::int64_t CountTenants(pg::Tx& tx);
 
+// The addresses of up to `limit` active users of a tenant, the longest-standing first.
+std::vector<std::string> ListContacts(pg::Tx& tx, std::int64_t tenant_id, int limit);
+
 // The new tenant, or nullopt when `client_id` is taken.
 std::optional<Tenant> InsertTenant(pg::Tx& tx, const std::string& client_id,
                                    const std::string& name);

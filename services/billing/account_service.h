@@ -1,8 +1,10 @@
-// The RPCs of gatehouse.billing.v1.AccountService. Not the rules (account.h) and
-// not the SQL (account_store.h, ledger_store.h).
+// The RPCs of gatehouse.billing.v1.AccountService. Not the rules (account.h), not what is
+// booked by hand (adjustment.h) and not the SQL (*_store.h, account_list.h,
+// ledger_export.h).
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "gatehouse/billing/v1/account.pb.h"
 #include "libs/pg/database.h"
@@ -25,9 +27,18 @@ class AccountService {
   absl::StatusOr<v1::Account> UpdateAccount(const v1::UpdateAccountRequest& request);
   absl::StatusOr<v1::ListLedgerEntriesResponse> ListLedgerEntries(
       const v1::ListLedgerEntriesRequest& request);
-  absl::StatusOr<v1::AdjustBalanceResponse> AdjustBalance(const v1::AdjustBalanceRequest& request);
+  absl::StatusOr<v1::ListAccountsResponse> ListAccounts(const v1::ListAccountsRequest& request);
+  absl::StatusOr<v1::AccountsSummary> SummarizeAccounts();
+  absl::StatusOr<v1::ExportLedgerResponse> ExportLedger(const v1::ExportLedgerRequest& request);
+  // `actor`: id of the administrator who asks; empty for none.
+  absl::StatusOr<v1::AdjustBalanceResponse> AdjustBalance(const v1::AdjustBalanceRequest& request,
+                                                          const std::string& actor = "");
+  absl::StatusOr<v1::AdjustBalanceResponse> ReverseEntry(const v1::ReverseEntryRequest& request,
+                                                         const std::string& actor = "");
 
  private:
+  void Register();
+
   pg::Database& db_;
   const std::function<void()> wake_relay_;
   rpc::Service rpc_;

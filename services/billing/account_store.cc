@@ -56,10 +56,13 @@ void SaveTier(pg::Tx& tx, const Account& account) {
   tx.exec_params(kSaveTier, account.tenant_id, account.plan_tier, account.tier_version);
 }
 
-void SavePolicy(pg::Tx& tx, const Account& account) {
-  static constexpr char kSavePolicy[] = R"(
-  UPDATE billing.accounts SET policy = $2, update_time = now() WHERE tenant_id = $1)";
-  tx.exec_params(kSavePolicy, account.tenant_id, PolicyText(account.policy));
+void SaveSettings(pg::Tx& tx, const Account& account) {
+  static constexpr char kSaveSettings[] = R"(
+  UPDATE billing.accounts SET policy = $2, low_threshold_nanos = $3, overdraft_max_nanos = $4,
+    ceiling_nanos = $5, update_time = now()
+  WHERE tenant_id = $1)";
+  tx.exec_params(kSaveSettings, account.tenant_id, PolicyText(account.policy),
+                 account.low_threshold_nanos, account.overdraft_max_nanos, account.ceiling_nanos);
 }
 
 }  // namespace gatehouse::billing

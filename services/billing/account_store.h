@@ -1,6 +1,7 @@
 // SQL for accounts. Locks follow one order everywhere: the account's row, then
-// rows that belong to it (holds, captures, keys, entries). A transaction locks
-// one account only, so that none waits in a circle.
+// rows that belong to it (holds, captures, keys, entries). A transaction that waits
+// for an account holds no other, so that none waits in a circle; batches, which lock
+// many, pass over those that are not free (batch_store.h).
 #pragma once
 
 #include "libs/pg/database.h"
@@ -21,7 +22,7 @@ Account LockAccount(pg::Tx& tx, std::int64_t tenant_id);
 // Stores the plan of a locked account.
 void SaveTier(pg::Tx& tx, const Account& account);
 
-// Stores the policy of a locked account.
-void SavePolicy(pg::Tx& tx, const Account& account);
+// Stores the policy, threshold, overdraft and ceiling of a locked account.
+void SaveSettings(pg::Tx& tx, const Account& account);
 
 }  // namespace gatehouse::billing

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "gatehouse/billing/v1/account.methods.h"
 #include "gatehouse/billing/v1/hold.methods.h"
+#include "gatehouse/billing/v1/payment.methods.h"
 #include "gmock/gmock.h"
 #include "libs/base/clock.h"
 #include "libs/base/secret.h"
@@ -23,6 +25,7 @@
 #include "libs/rpc/client.h"
 #include "services/billing/billing_testing.h"
 #include "services/billing/fake_auth.h"
+#include "services/billing/stripe_testing.h"
 
 namespace gatehouse::billing {
 namespace {
@@ -136,10 +139,11 @@ class BillingProgramTest : public BillingTest {
   }
 
   // Runs `billing verify-ledger` and puts what it says into `said`.
-  int VerifyLedger(std::string* said = nullptr) {
-    const std::string output = directory_ + "/verify";
+  int VerifyLedger(std::string* said = nullptr) { return RunCommand({"verify-ledger"}, said); }
+  int RunCommand(const std::vector<std::string>& words, std::string* said) {
+    const std::string output = directory_ + "/command";
     std::filesystem::remove(output);
-    Program program({"verify-ledger"}, Environment(""), output);
+    Program program(words, Environment(""), output);
     const int code = program.Wait();
     if (said != nullptr) *said = Text(output);
     return code;
@@ -151,6 +155,13 @@ class BillingProgramTest : public BillingTest {
   // Auth, which the program looks for there.
   std::unique_ptr<FakeAuth> StartAuth() {
     return std::make_unique<FakeAuth>(AuthAddress(), public_key_);
+  }
+  // Over a session that is paid; signed now.
+  static v1::ReceiveEventRequest PostedEvent(const std::string& type) {
+    v1::ReceiveEventRequest request;
+    request.set_payload(EventText("evt_1", type, SessionText().ToJson()));
+    request.set_signature(SignatureOf(request.payload(), std::time(nullptr)));
+    return request;
   }
   absl::Status SetTier(const std::string& tier) {
     v1::UpdateAccountRequest request;
@@ -173,6 +184,7 @@ class BillingProgramTest : public BillingTest {
             "SERVICE_KEY=" + seed_,
             "SERVICE_KEYS_FILE=" + directory_ + "/keys",
             "GATEHOUSE_FAILPOINTS=" + failpoints,
+            "STRIPE_WEBHOOK_SECRET=" + std::string(kWebhookSecret),
             "AUTH_ADDRESS=" + AuthAddress()};
   }
 
@@ -270,10 +282,29 @@ class KilledTest : public BillingProgramTest, public ::testing::WithParamInterfa
     if (name.find(".release.") != std::string::npos) {
       return Jobs().Call(v1::HoldService::kRelease, release, options).status();
     }
+    if (name.find(".event.") != std::string::npos) {
+      return Gateway()
+          .Call(v1::PaymentService::kReceiveEvent, PostedEvent("checkout.session.completed"),
+                options)
+          .status();
+    }
+    if (name.find(".reverse.") != std::string::npos) {
+      return Gateway().Call(v1::AccountService::kReverseEntry, reverse_, options).status();
+    }
     return Gateway().Call(v1::AccountService::kAdjustBalance, adjust_, options).status();
   }
 
+  // Takes back an entry of five, made here.
+  void PrepareReversal() {
+    const auto adjusted = accounts_.AdjustBalance(AdjustRequestOf(kTenant, 5));
+    ASSERT_TRUE(adjusted.ok()) << adjusted.status();
+    reverse_.set_entry_id(adjusted->entry().id());
+    reverse_.set_reason("a test");
+    reverse_.set_idempotency_key(UuidV7());
+  }
+
   const v1::AdjustBalanceRequest adjust_ = AdjustRequestOf(kTenant, 5);
+  v1::ReverseEntryRequest reverse_;
 };
 
 TEST_P(KilledTest, TheCallHappensOnceWhenItIsRepeated) {
@@ -281,6 +312,9 @@ TEST_P(KilledTest, TheCallHappensOnceWhenItIsRepeated) {
   const bool needs_hold = name.find(".reserve.") == std::string::npos;
   if (needs_hold) {
     ASSERT_TRUE(Reserve(key_, kTenant).ok());
+  }
+  if (name.find(".reverse.") != std::string::npos) {
+    ASSERT_NO_FATAL_FAILURE(PrepareReversal());
   }
   {
     const auto program = Start(name + "=crash");
@@ -298,6 +332,10 @@ TEST_P(KilledTest, TheCallHappensOnceWhenItIsRepeated) {
     EXPECT_EQ(account.held().amount_nanos(), 0);
   } else if (name.find(".adjust.") != std::string::npos) {
     EXPECT_EQ(account.settled().amount_nanos(), 5);
+  } else if (name.find(".reverse.") != std::string::npos) {
+    EXPECT_EQ(account.settled().amount_nanos(), 0);
+  } else if (name.find(".event.") != std::string::npos) {
+    EXPECT_EQ(account.settled().amount_nanos(), kPaidNanos);
   } else {
     EXPECT_EQ(account.held().amount_nanos(), kJobNanos);
   }
@@ -309,7 +347,9 @@ INSTANTIATE_TEST_SUITE_P(AtEachFailpoint, KilledTest,
                                            "billing.bind.commit", "billing.bind.committed",
                                            "billing.capture.commit", "billing.capture.committed",
                                            "billing.release.commit", "billing.release.committed",
-                                           "billing.adjust.commit", "billing.adjust.committed"),
+                                           "billing.adjust.commit", "billing.adjust.committed",
+                                           "billing.reverse.commit", "billing.reverse.committed",
+                                           "billing.event.commit", "billing.event.committed"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) c = c == '.' ? '_' : c;
@@ -358,6 +398,44 @@ TEST_F(BillingProgramTest, APlanTierIsToldAgainAfterACrashBehindTheDelivery) {
   const auto program = Start();
   EXPECT_TRUE(Eventually([&] { return auth->told().size() == 2; })) << Text(directory_ + "/log");
   EXPECT_EQ(auth->told().back(), "7 starter 1");
+}
+
+TEST_F(BillingProgramTest, EventsThatFailedAreHandledAgainByCommand) {
+  constexpr char kRefuse[] =
+      "ALTER TABLE billing.accounts ADD CONSTRAINT accounts_test_check "
+      "CHECK (tenant_id <> 7) NOT VALID";
+  const auto program = Start();
+  std::string said;
+  EXPECT_EQ(RunCommand({"replay-events"}, &said), 0);
+  EXPECT_THAT(said, HasSubstr("0 failed events, 0 handled now"));
+  Execute(kRefuse);
+  const v1::ReceiveEventRequest event = PostedEvent("checkout.session.completed");
+  EXPECT_EQ(Reason(Gateway().Call(v1::PaymentService::kReceiveEvent, event).status()),
+            "EVENT_FAILED");
+  EXPECT_EQ(RunCommand({"replay-events"}, &said), 1);
+  EXPECT_THAT(said, HasSubstr("evt_1 checkout.session.completed: still fails: "));
+  Execute("ALTER TABLE billing.accounts DROP CONSTRAINT accounts_test_check");
+  EXPECT_EQ(RunCommand({"replay-events", "--dry-run"}, &said), 0);
+  EXPECT_THAT(said, HasSubstr(", attempts 2, DATABASE_ERROR: database error"));
+  EXPECT_EQ(RunCommand({"replay-events", "--since", "2200-01-01T00:00:00Z"}, &said), 0);
+  EXPECT_THAT(said, HasSubstr("0 failed events"));
+  EXPECT_EQ(AccountOf(kTenant).settled().amount_nanos(), 0);
+  EXPECT_EQ(RunCommand({"replay-events", "--event", "evt_1"}, &said), 0);
+  EXPECT_THAT(said, HasSubstr("evt_1 checkout.session.completed: processed, tenant 7, 12.34 USD"));
+  EXPECT_EQ(RunCommand({"replay-events", "--since"}, &said), 2);
+  EXPECT_EQ(RunCommand({"replay-events", "evt_1"}, &said), 2);
+  EXPECT_EQ(AccountOf(kTenant).settled().amount_nanos(), kPaidNanos);
+  EXPECT_EQ(VerifyLedger(), 0);
+}
+
+TEST_F(BillingProgramTest, ExportJournalPrintsTheJournalAlone) {
+  Credit(kTenant, 5);
+  std::string said;
+  EXPECT_EQ(RunCommand({"export-journal", "--tenant", "7"}, &said), 0);
+  EXPECT_EQ(said.substr(0, 10), "commodity ");
+  EXPECT_THAT(said, HasSubstr("liabilities:reserve:tenant-7  -0.000000005 USD"));
+  EXPECT_EQ(RunCommand({"export-journal", "--start", "today"}, &said), 2);
+  EXPECT_EQ(said, "--start must be a day such as 2026-01-31\n");
 }
 
 TEST_F(BillingProgramTest, VerifyLedgerSaysWhatDiffersAndFails) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <latch>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -29,6 +30,13 @@ pg::testing::TestDatabase& Shared() {
 constexpr char kEmpty[] = R"(
 TRUNCATE billing.accounts, billing.ledger_entries, billing.ledger_chain, billing.idempotency_keys,
   billing.holds, billing.captures, billing.outbox, billing.events;
+DELETE FROM billing.notices; DELETE FROM billing.usage_hours; DELETE FROM billing.capture_hours;
+DELETE FROM billing.work_hours; DELETE FROM billing.stripe_customers;
+DELETE FROM billing.stripe_events; DELETE FROM billing.stripe_payments;
+DELETE FROM billing.stripe_disputes; DELETE FROM billing.auto_topups;
+DELETE FROM billing.subscriptions; DELETE FROM billing.subscription_changes;
+UPDATE billing.usage_mark SET hour = date_trunc('hour', now());
+DELETE FROM billing.alert_levels; INSERT INTO billing.alert_levels DEFAULT VALUES;
 DELETE FROM billing.prices WHERE version > 1;
 DELETE FROM billing.price_books WHERE version > 1;
 ALTER TABLE billing.accounts DROP CONSTRAINT IF EXISTS accounts_test_check)";
@@ -41,7 +49,7 @@ pg::Options DatabaseOptions(const std::string& url) {
 
 }  // namespace
 
-BillingTest::BillingTest() : db_(DatabaseOptions(Url())), holds_(db_), accounts_(db_) {
+BillingTest::BillingTest() : db_(DatabaseOptions(Url())), holds_(db_, books_), accounts_(db_) {
   Execute(kEmpty);
 }
 
@@ -76,27 +84,36 @@ v1::AdjustBalanceRequest BillingTest::AdjustRequestOf(std::int64_t tenant_id, st
   return request;
 }
 
+absl::StatusOr<v1::Hold> BillingTest::Reserve(const v1::ReserveRequest& request) {
+  return Await<v1::Hold>([&](auto reply) { holds_.Reserve(request, reply); });
+}
+
 absl::StatusOr<v1::Hold> BillingTest::Reserve(const std::string& key, std::int64_t tenant_id,
                                               std::int64_t jobs) {
-  return holds_.Reserve(ReserveRequestOf(key, tenant_id, jobs));
+  return Reserve(ReserveRequestOf(key, tenant_id, jobs));
 }
 
 absl::StatusOr<v1::Hold> BillingTest::Bind(const std::string& key) {
   v1::BindRequest request;
   request.set_key(key);
-  return holds_.Bind(request);
+  return Await<v1::Hold>([&](auto reply) { holds_.Bind(request, reply); });
+}
+
+absl::StatusOr<v1::CaptureResponse> BillingTest::Capture(const v1::CaptureRequest& request) {
+  return Await<v1::CaptureResponse>([&](auto reply) { holds_.Capture(request, reply); });
 }
 
 absl::StatusOr<v1::CaptureResponse> BillingTest::Capture(const std::string& key,
                                                          std::int64_t number, std::int64_t jobs,
                                                          bool final) {
-  return holds_.Capture(CaptureRequestOf(key, number, jobs, final));
+  return Capture(CaptureRequestOf(key, number, jobs, final));
 }
 
-absl::StatusOr<v1::Hold> BillingTest::Release(const std::string& key) {
+absl::StatusOr<v1::Hold> BillingTest::Release(const std::string& key, v1::WorkOutcome outcome) {
   v1::ReleaseRequest request;
   request.set_key(key);
-  return holds_.Release(request);
+  request.set_outcome(outcome);
+  return Await<v1::Hold>([&](auto reply) { holds_.Release(request, reply); });
 }
 
 void BillingTest::Credit(std::int64_t tenant_id, std::int64_t nanos) {
@@ -122,6 +139,10 @@ v1::Account BillingTest::AccountOf(std::int64_t tenant_id) {
 
 void BillingTest::Execute(const std::string& sql) {
   pg::testing::Cluster::Get().Execute(Shared().name(), sql);
+}
+
+void BillingTest::ExpectSql(const std::string& condition) {
+  Execute(absl::StrCat("DO $$ BEGIN ASSERT (", condition, "); END $$"));
 }
 
 void BillingTest::LetExpire(const std::string& key) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <future>
+#include <memory>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -28,12 +30,16 @@ class BillingTest : public ::testing::Test {
   static v1::AdjustBalanceRequest AdjustRequestOf(std::int64_t tenant_id, std::int64_t nanos,
                                                   const std::string& key = UuidV7());
 
+  // These wait for the answer.
+  absl::StatusOr<v1::Hold> Reserve(const v1::ReserveRequest& request);
   absl::StatusOr<v1::Hold> Reserve(const std::string& key, std::int64_t tenant_id,
                                    std::int64_t jobs = 1);
   absl::StatusOr<v1::Hold> Bind(const std::string& key);
+  absl::StatusOr<v1::CaptureResponse> Capture(const v1::CaptureRequest& request);
   absl::StatusOr<v1::CaptureResponse> Capture(const std::string& key, std::int64_t number,
                                               std::int64_t jobs, bool final = true);
-  absl::StatusOr<v1::Hold> Release(const std::string& key);
+  absl::StatusOr<v1::Hold> Release(const std::string& key,
+                                   v1::WorkOutcome outcome = v1::WORK_OUTCOME_UNSPECIFIED);
 
   // A tenant with money and a policy; for tenants of one's own per test.
   void Credit(std::int64_t tenant_id, std::int64_t nanos);
@@ -42,6 +48,8 @@ class BillingTest : public ::testing::Test {
 
   // SQL as the superuser.
   void Execute(const std::string& sql);
+  // Fails the test unless the SQL condition holds, as the superuser sees it.
+  void ExpectSql(const std::string& condition);
   // Lets the time of a reservation be over, for the database, now.
   void LetExpire(const std::string& key);
 
@@ -52,9 +60,19 @@ class BillingTest : public ::testing::Test {
   static std::string Url();
 
   pg::Database db_;  // Connects at its first use.
+  PriceBooks books_;
   HoldService holds_;
   AccountService accounts_;
 };
+
+// Waits for what `call` replies.
+template <typename Response, typename Call>
+absl::StatusOr<Response> Await(Call call) {
+  // Shared: the replying thread may still be in set_value when this one goes on.
+  auto answer = std::make_shared<std::promise<absl::StatusOr<Response>>>();
+  call([answer](const absl::StatusOr<Response>& result) { answer->set_value(result); });
+  return answer->get_future().get();
+}
 
 // Whether `condition` comes true within ten seconds.
 bool Eventually(const std::function<bool()>& condition);

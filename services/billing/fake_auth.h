@@ -1,5 +1,5 @@
-// A stand-in for auth in tests: takes plan tiers behind a real RPC server, with faults
-// on demand. Never part of the program.
+// A stand-in for auth in tests: takes plan tiers and tells contacts behind a real RPC
+// server, with faults on demand. Never part of the program.
 #pragma once
 
 #include <memory>
@@ -24,17 +24,23 @@ class FakeAuth {
   // The next calls fail with these, one each.
   void Fail(std::vector<absl::Status> faults);
 
+  // What it tells of every tenant's contacts.
+  void SetContacts(const std::string& tenant_name, std::vector<std::string> emails);
+
   // "tenant tier version" of every call that was answered with OK.
   std::vector<std::string> told() const;
 
  private:
   absl::StatusOr<auth::v1::SetTenantTierResponse> SetTier(
       const auth::v1::SetTenantTierRequest& request);
+  absl::StatusOr<auth::v1::ListTenantContactsResponse> ListContacts();
+  absl::Status NextFault();
 
   SystemClock clock_;
   mutable std::mutex mutex_;
-  std::vector<absl::Status> faults_;  // guarded by mutex_
-  std::vector<std::string> told_;     // guarded by mutex_
+  std::vector<absl::Status> faults_;               // guarded by mutex_
+  std::vector<std::string> told_;                  // guarded by mutex_
+  auth::v1::ListTenantContactsResponse contacts_;  // guarded by mutex_
   rpc::Service tenants_;
   rpc::PassportVerifier verifier_;
   std::unique_ptr<rpc::Server> server_;

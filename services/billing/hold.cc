@@ -69,7 +69,6 @@ absl::Status Hold::Capture(std::int64_t amount_nanos, bool final, Account* accou
     return Error(absl::StatusCode::kFailedPrecondition, "HOLD_CLOSED",
                  "the hold was captured for good; no capture can follow");
   }
-  account->settled_nanos -= amount_nanos;
   captured_nanos += amount_nanos;
   ++capture_count;
   GiveBack(final ? held_nanos : std::min(held_nanos, amount_nanos), account);
@@ -81,6 +80,11 @@ void Hold::Release(Account* account) {
   if (state == HoldState::kCaptured) return;
   GiveBack(held_nanos, account);
   state = HoldState::kReleased;
+}
+
+void Hold::End(const std::string& how, Time now) {
+  if (outcome.empty()) outcome = how;
+  if (!end_time) end_time = now;
 }
 
 Hold Hold::AsReserved() const {

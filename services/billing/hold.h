@@ -1,15 +1,16 @@
 // Money set aside for one purpose, and the life of it: reserve, bind, capture,
 // release, expire. Every step moves the hold and its account together, so that
-// an account's held money is the sum over its holds. Pure: times come in.
+// an account's held money is the sum over its holds. Pure: times come in. What is
+// captured is booked by Book (ledger.h).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "libs/base/clock.h"
 #include "libs/status/status.h"
 #include "services/billing/account.h"
-#include "services/billing/price.h"
 
 namespace gatehouse::billing {
 
@@ -29,8 +30,11 @@ struct Hold {
   std::int64_t captured_nanos = 0;  // Booked so far.
   int capture_count = 0;
   Decision decision;
-  Time expire_time;        // Of the reservation.
-  bool was_bound = false;  // Ever.
+  Time expire_time;              // Of the reservation.
+  bool was_bound = false;        // Ever.
+  std::string tool;              // What the money is for.
+  std::string outcome;           // How the work ended; empty while not told.
+  std::optional<Time> end_time;  // Of the work.
 
   // Sets `estimate_nanos` aside, as decided. Only for a new hold or a
   // CanReserveAgain one.
@@ -48,13 +52,17 @@ struct Hold {
   // given back, whatever the policy says. Nothing when bound or captured.
   void Bind(Account* account);
 
-  // Books `amount_nanos`, first from what is held; the excess becomes debt.
+  // Counts `amount_nanos` as captured and gives as much back, at most what is held;
   // `final` gives the rest back. FAILED_PRECONDITION / HOLD_CLOSED after a final
   // capture; legal in every other state.
   absl::Status Capture(std::int64_t amount_nanos, bool final, Account* account);
 
   // Gives back what is held. Nothing when captured or released.
   void Release(Account* account);
+
+  // Takes down how the work ended, "" for not told, and when. What was taken down
+  // first stays.
+  void End(const std::string& how, Time now);
 
   // The hold as Reserve answered it.
   Hold AsReserved() const;

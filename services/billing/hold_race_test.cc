@@ -93,6 +93,46 @@ TEST_F(HoldRaceTest, SixteenReservesUnderOneKeyAreOneHoldWithOneAnswer) {
   ExpectBooksRight();
 }
 
+TEST_F(HoldRaceTest, AHundredCallsUnderOneKeyAreOneHoldAndOneEntry) {
+  const std::string key = UuidV7();
+  Answers reserves;
+  Answers captures;
+  Together(100, [&](int) { reserves.Add(Reserve(key, kTenant)); });
+  Together(100, [&](int) { captures.Add(Capture(key, 1, 1)); });
+  EXPECT_EQ(reserves.ok, 100);
+  EXPECT_THAT(reserves.distinct, SizeIs(1));
+  EXPECT_EQ(captures.ok, 100);
+  EXPECT_THAT(captures.distinct, SizeIs(1));
+  EXPECT_EQ(Available(), -kJobNanos);
+  ExpectBooksRight();
+}
+
+// Two processes of the service, at the same tenants and keys.
+TEST_F(HoldRaceTest, TwoReplicasMeetWithoutLosingMoney) {
+  pg::Database second_db(db_.options());
+  HoldService second(second_db, books_);
+  const auto reserve = [&](int i, const std::string& key, std::int64_t tenant_id) {
+    if (i % 2 == 0) return Reserve(key, tenant_id);
+    return Await<v1::Hold>(
+        [&](auto reply) { second.Reserve(ReserveRequestOf(key, tenant_id), reply); });
+  };
+  for (int round = 0; round < 10; ++round) {
+    const std::string key = UuidV7();
+    Answers same;
+    Answers other;
+    Together(8, [&](int i) {
+      same.Add(reserve(i, key, kTenant + i / 2 % 2));
+      other.Add(reserve(i, UuidV7(), 100 + round));
+    });
+    EXPECT_EQ(same.ok, 4);
+    EXPECT_THAT(same.distinct, SizeIs(1));
+    EXPECT_EQ(same.reasons.count("IDEMPOTENCY_KEY_REUSED"), 4u);
+    EXPECT_EQ(other.ok, 8);
+    EXPECT_EQ(AccountOf(100 + round).held().amount_nanos(), 8 * kJobNanos);
+  }
+  ExpectBooksRight();
+}
+
 TEST_F(HoldRaceTest, SixteenRepeatsOnAnExpiredReserveAreDecidedAnewOnce) {
   SetPolicy(kTenant, v1::Account::POLICY_BLOCK);
   Credit(kTenant, kJobNanos);
@@ -102,7 +142,7 @@ TEST_F(HoldRaceTest, SixteenRepeatsOnAnExpiredReserveAreDecidedAnewOnce) {
   Answers answers;
   Together(16, [&](int i) {
     if (i == 0) {
-      EXPECT_TRUE(ExpireOneHold(db_).ok());
+      EXPECT_TRUE(ExpireHolds(db_).ok());
     } else {
       answers.Add(Reserve(key, kTenant));
     }
@@ -185,7 +225,7 @@ TEST_F(HoldRaceTest, CaptureBindReleaseAndExpiryMeetWithoutLosingMoney) {
       } else if (i == 2) {
         EXPECT_TRUE(Bind(key).ok());
       } else {
-        EXPECT_TRUE(ExpireOneHold(db_).ok());
+        EXPECT_TRUE(ExpireHolds(db_).ok());
       }
     });
     EXPECT_EQ(AccountOf(kTenant).held().amount_nanos(), 0) << "the final capture closes it";
@@ -204,8 +244,8 @@ TEST_F(HoldRaceTest, TwoSweepersExpireEachHoldOnce) {
   Together(4, [&](int) {
     // A sweeper passes over what another has locked, so it may see none left
     // while the others still work; all of it is done when all have ended.
-    for (auto one = ExpireOneHold(db_); one.ok() && *one; one = ExpireOneHold(db_)) {
-      ++expired;
+    for (auto some = ExpireHolds(db_); some.ok() && *some > 0; some = ExpireHolds(db_)) {
+      expired += *some;
     }
   });
   EXPECT_EQ(expired, kHolds);
@@ -216,7 +256,7 @@ TEST_F(HoldRaceTest, TheSweeperFindsOverdueHoldsByItself) {
   const std::string key = UuidV7();
   v1::ReserveRequest request = ReserveRequestOf(key, kTenant);
   request.set_ttl_seconds(1);
-  ASSERT_TRUE(holds_.Reserve(request).ok());
+  ASSERT_TRUE(Reserve(request).ok());
   HoldSweeper sweeper(db_);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (AccountOf(kTenant).held().amount_nanos() != 0 &&

@@ -1,30 +1,34 @@
-// The RPCs of gatehouse.billing.v1.HoldService: check, price, one transaction,
-// reply. Not the rules (hold.h, account.h) and not the SQL (hold_store.h).
+// The RPCs of gatehouse.billing.v1.HoldService: check, hand over to the batch, reply
+// when it has been committed. Not the rules (hold.h, account.h, batch_plan.h) and not
+// the SQL (batch_store.h).
 #pragma once
 
 #include "gatehouse/billing/v1/hold.pb.h"
 #include "libs/pg/database.h"
 #include "libs/rpc/server.h"
+#include "services/billing/money_batch.h"
+#include "services/billing/price_book.h"
 
 namespace gatehouse::billing {
 
-// Thread-safe.
+// Thread-safe. Its end finishes what it was asked.
 class HoldService {
  public:
-  // `db` must outlive this.
-  explicit HoldService(pg::Database& db);
+  // All must outlive this.
+  HoldService(pg::Database& db, PriceBooks& books);
 
   rpc::Service& rpc() { return rpc_; }
 
-  // See hold.proto.
-  absl::StatusOr<v1::Hold> Reserve(const v1::ReserveRequest& request);
-  absl::StatusOr<v1::Hold> Bind(const v1::BindRequest& request);
-  absl::StatusOr<v1::CaptureResponse> Capture(const v1::CaptureRequest& request);
-  absl::StatusOr<v1::Hold> Release(const v1::ReleaseRequest& request);
+  // See hold.proto. They do not block; `reply` is called once, perhaps from another
+  // thread, perhaps before they return.
+  void Reserve(const v1::ReserveRequest& request, rpc::Reply<v1::Hold> reply);
+  void Bind(const v1::BindRequest& request, rpc::Reply<v1::Hold> reply);
+  void Capture(const v1::CaptureRequest& request, rpc::Reply<v1::CaptureResponse> reply);
+  void Release(const v1::ReleaseRequest& request, rpc::Reply<v1::Hold> reply);
 
  private:
-  pg::Database& db_;
   rpc::Service rpc_;
+  MoneyBatch batch_;
 };
 
 }  // namespace gatehouse::billing

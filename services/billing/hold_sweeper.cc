@@ -1,26 +1,35 @@
 #include "services/billing/hold_sweeper.h"
 
-#include <optional>
-
 #include "libs/base/failpoint.h"
 #include "libs/log/log.h"
-#include "services/billing/hold_store.h"
+#include "services/billing/batch_plan.h"
+#include "services/billing/batch_store.h"
 
 namespace gatehouse::billing {
 
 using std::chrono::milliseconds;
 
-absl::StatusOr<bool> ExpireOneHold(pg::Database& db) {
+absl::StatusOr<int> ExpireHolds(pg::Database& db) {
   // Nobody waits for the answer: one that is in doubt is looked for again.
-  absl::StatusOr<bool> expired = db.InTransaction([](pg::Tx& tx) -> absl::StatusOr<bool> {
-    std::optional<LockedHold> locked = LockOverdueHold(tx);
-    if (!locked) return false;
-    locked->hold.ExpireAt(locked->now, &locked->account);
-    SaveHold(tx, *locked);
+  absl::StatusOr<int> expired = db.InTransaction([](pg::Tx& tx) -> absl::StatusOr<int> {
+    PlanByIndex(tx);
+    const OverdueHolds overdue = LockOverdue(tx, kExpireMax);
+    if (overdue.keys.empty()) return 0;
+    // Again, under the locks: what was found may have been bound meanwhile.
+    const ReadHolds read = FindHolds(tx, overdue.keys);
+    const PriceBook no_prices;
+    BatchPlan plan(read.now, no_prices);
+    for (const Account& account : overdue.accounts) plan.AddAccount(account);
+    for (const Hold& hold : read.holds) plan.AddHold(hold);
+    int count = 0;
+    for (const std::string& key : overdue.keys) {
+      if (plan.Expire(key)) ++count;
+    }
+    if (!plan.empty()) GH_RETURN_IF_ERROR(SavePlan(tx, plan));
     Failpoint("billing.expire.commit");
-    return true;
+    return count;
   });
-  if (expired.ok() && *expired) Failpoint("billing.expire.committed");
+  if (expired.ok() && *expired > 0) Failpoint("billing.expire.committed");
   return expired;
 }
 
@@ -31,15 +40,15 @@ HoldSweeper::HoldSweeper(pg::Database& db)
       ticker_("hold-sweeper", [this] { return Sweep(); }) {}
 
 milliseconds HoldSweeper::Sweep() {
-  const absl::StatusOr<bool> expired = ExpireOneHold(db_);
+  const absl::StatusOr<int> expired = ExpireHolds(db_);
   if (!expired.ok()) {
     log::Warning("holds could not be expired",
                  {{"error", std::string(expired.status().message())}});
     return milliseconds(2000);
   }
-  if (!*expired) return milliseconds(500);
-  expired_.Increment();
-  return milliseconds(0);  // There may be more.
+  expired_.Increment(*expired);
+  // There may be more, or some that were bound just then.
+  return *expired > 0 ? milliseconds(0) : milliseconds(500);
 }
 
 }  // namespace gatehouse::billing

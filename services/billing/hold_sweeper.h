@@ -10,9 +10,10 @@
 
 namespace gatehouse::billing {
 
-// Expires one overdue reservation in a transaction of its own. False when there
-// is none that nobody else works on.
-absl::StatusOr<bool> ExpireOneHold(pg::Database& db);
+// Expires overdue reservations of accounts that nobody else works on, at most
+// kExpireMax, in one transaction. How many.
+inline constexpr int kExpireMax = 500;
+absl::StatusOr<int> ExpireHolds(pg::Database& db);
 
 // Sweeps twice a second from a thread of its own.
 class HoldSweeper {

@@ -103,17 +103,17 @@ TEST(HoldTest, BindHoldsAnewOnlyWhatIsNotCapturedYet) {
 TEST(HoldTest, FinalCaptureIsLegalInEveryStateButCaptured) {
   for (const HoldState state : kStates) {
     Case c = In(state);
-    const std::int64_t before = c.account.settled_nanos;
     const absl::Status status = c.hold.Capture(40, true, &c.account);
     if (state == HoldState::kCaptured) {
       EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
       EXPECT_EQ(Reason(status), "HOLD_CLOSED");
-      EXPECT_EQ(c.account.settled_nanos, before);
+      EXPECT_EQ(c.hold.captured_nanos, 30);
       continue;
     }
     ASSERT_TRUE(status.ok()) << HoldStateText(state);
     EXPECT_EQ(c.hold.state, HoldState::kCaptured);
-    EXPECT_EQ(c.account.settled_nanos, before - 40);
+    EXPECT_EQ(c.hold.captured_nanos, 40);
+    EXPECT_EQ(c.account.settled_nanos, 1000) << "booking is the ledger's";
     EXPECT_EQ(c.account.held_nanos, 0) << "the rest is given back";
   }
 }
@@ -131,10 +131,9 @@ TEST(HoldTest, PartialCapturesKeepTheStateAndUseUpTheHold) {
   }
 }
 
-TEST(HoldTest, OverCaptureBecomesDebt) {
+TEST(HoldTest, OverCaptureIsCountedWhole) {
   Case c = In(HoldState::kBound);
   ASSERT_TRUE(c.hold.Capture(1500, true, &c.account).ok());
-  EXPECT_EQ(c.account.settled_nanos, -500);
   EXPECT_EQ(c.account.held_nanos, 0);
   EXPECT_EQ(c.hold.captured_nanos, 1500);
 }
@@ -163,6 +162,18 @@ TEST(HoldTest, OnlyAnUnusedReservationIsDecidedAnew) {
   Case used = In(HoldState::kExpired);
   ASSERT_TRUE(used.hold.Capture(0, false, &used.account).ok());
   EXPECT_FALSE(used.hold.CanReserveAgain()) << "it was captured, if only zero";
+}
+
+TEST(HoldTest, TheFirstOutcomeAndEndAreKept) {
+  const Time later = kExpireTime + std::chrono::seconds(1);
+  Case c = In(HoldState::kBound);
+  c.hold.End("", kExpireTime);
+  EXPECT_EQ(c.hold.end_time, kExpireTime);
+  EXPECT_EQ(c.hold.outcome, "") << "not told yet";
+  c.hold.End("failed", later);
+  c.hold.End("success", later);
+  EXPECT_EQ(c.hold.outcome, "failed");
+  EXPECT_EQ(c.hold.end_time, kExpireTime);
 }
 
 TEST(HoldTest, TheFirstAnswerStaysTheSameInEveryState) {

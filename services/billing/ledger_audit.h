@@ -36,10 +36,11 @@ struct LedgerReport {
   std::vector<std::string> differences;  // For people; empty when all is right. At most 100.
 };
 
-// Re-adds, as of one moment: every balance from its entries, entry by entry;
-// every held sum from its holds; every hold's captures and their entries; the sum
-// over all accounts, which is zero. Then recomputes the chain. An error only when
-// the database cannot answer.
+// Re-adds, as of one moment: every balance from its entries, entry by entry, and what is
+// owed with it; every held sum from its holds; every hold's captures and their entries;
+// reversals, payments, the sum over all accounts, which is zero (ledger_checks.h); what
+// should be sealed and is not. Then recomputes the chain and every bill (bill_audit.h). An
+// error only when the database cannot answer.
 absl::StatusOr<LedgerReport> VerifyLedger(pg::Database& db);
 
 // `billing verify-ledger`: prints the report; exit code 1 with differences.

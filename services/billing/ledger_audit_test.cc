@@ -10,6 +10,7 @@ namespace gatehouse::billing {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -100,6 +101,121 @@ TEST_F(LedgerAuditTest, FindsARemovedCapture) {
   EXPECT_THAT(differences, Contains(HasSubstr(absl::StrCat("hold ", key_, ": 40000000 in 2"))));
   EXPECT_THAT(differences, Contains(HasSubstr("capture  of hold ")))
       << "the usage entry has no capture";
+}
+
+TEST_F(LedgerAuditTest, FindsADebtThatWasLeftOut) {
+  Credit(kTenant + 1, -10);
+  ASSERT_NO_FATAL_FAILURE(ExpectBooksRight());
+  Execute("UPDATE billing.ledger_entries SET amount_nanos = 8 WHERE entry_type = 'debt'");
+  EXPECT_THAT(Differences(), Contains(HasSubstr("the debt grows by 7 with it, 8 is booked")));
+  Execute("DELETE FROM billing.ledger_entries WHERE entry_type = 'debt'");
+  const std::vector<std::string> differences = Differences();
+  EXPECT_THAT(differences, Contains(HasSubstr("the debt grows by 7 with it, 0 is booked in 0")));
+  EXPECT_THAT(differences,
+              Contains(HasSubstr("tenant 8: the balance is -7, its reserve adds up to -7")));
+}
+
+TEST_F(LedgerAuditTest, FindsADebtOfAnotherEntry) {
+  Credit(kTenant + 1, -10);
+  Execute(
+      "UPDATE billing.ledger_entries SET cause_id = gen_random_uuid() "
+      "WHERE entry_type = 'debt'");
+  const std::vector<std::string> differences = Differences();
+  EXPECT_THAT(differences, Contains(HasSubstr("the debt grows by 7 with it, 0 is booked in 0")));
+  EXPECT_THAT(differences, Contains(HasSubstr("7 is booked in 1 rows")));
+}
+
+TEST_F(LedgerAuditTest, FindsAReversalOfTooMuchAndOfAnotherTenant) {
+  Execute(R"(
+    INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
+      amount_nanos, entry_type, balance_after_nanos, notes, reverses)
+    SELECT gen_random_uuid(), 8, 2, 'reserve', 'adjustments', 2, 'reversal', 1, '', id
+    FROM billing.ledger_entries WHERE tenant_id = 8;
+    INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
+      amount_nanos, entry_type, balance_after_nanos, notes, reverses)
+    SELECT gen_random_uuid(), 8, 3, 'reserve', 'adjustments', 1, 'reversal', 0, '', id
+    FROM billing.ledger_entries WHERE tenant_id = 8 AND entry_number = 1;
+    UPDATE billing.accounts SET settled_nanos = 0, entry_count = 3 WHERE tenant_id = 8)");
+  EXPECT_THAT(Differences(), IsEmpty());
+  Execute(
+      "UPDATE billing.ledger_entries SET reverses = (SELECT id FROM billing.ledger_entries "
+      "WHERE tenant_id = 7 AND entry_number = 1) WHERE tenant_id = 8 AND entry_number = 3");
+  EXPECT_THAT(Differences(), Contains(HasSubstr("which is adjustment of tenant 7")));
+  Execute(
+      "UPDATE billing.ledger_entries SET amount_nanos = 2, reverses = (SELECT id "
+      "FROM billing.ledger_entries WHERE tenant_id = 8 AND entry_number = 1) "
+      "WHERE tenant_id = 8 AND entry_number = 3");
+  EXPECT_THAT(Differences(), Contains(HasSubstr("reversals take back 4 of its 3")));
+}
+
+TEST_F(LedgerAuditTest, FindsAPaymentWithoutItsEntryAndTheOtherWayRound) {
+  Execute(
+      "INSERT INTO billing.stripe_payments (payment_intent_id, tenant_id, entry_id, "
+      "amount_nanos) VALUES ('pi_1', 8, gen_random_uuid(), 5)");
+  EXPECT_THAT(Differences(), Contains(HasSubstr("payment pi_1 of tenant 8 is 5")));
+  Execute(
+      "DELETE FROM billing.stripe_payments;"
+      "UPDATE billing.ledger_entries SET entry_type = 'topup', "
+      "debit_account = 'stripe_clearing' WHERE tenant_id = 8");
+  EXPECT_THAT(Differences(), Contains(HasSubstr("payment  of tenant  is , its entry")));
+}
+
+TEST_F(LedgerAuditTest, FindsWhatNobodySealed) {
+  Credit(kTenant + 1, 1);
+  EXPECT_THAT(Differences(), IsEmpty()) << "it has a minute";
+  Execute(
+      "UPDATE billing.ledger_entries SET create_time = now() - interval '61 seconds' "
+      "WHERE tenant_id = 8 AND entry_number = 2");
+  EXPECT_THAT(Differences(), ElementsAre(HasSubstr("it is not sealed")));
+}
+
+// By the words of the statement that sealed entries before there were further columns.
+TEST_F(LedgerAuditTest, OldEntriesKeepTheTextThatWasSealed) {
+  Credit(kTenant, -1'000'000'000);
+  ASSERT_NO_FATAL_FAILURE(ExpectBooksRight());
+  ExpectSql(R"(WITH texts AS (
+    SELECT c.position, c.hash, sha256(
+      coalesce(lag(c.hash) OVER (ORDER BY c.position), decode(repeat('00', 32), 'hex')) ||
+      convert_to(jsonb_build_array(e.id, e.tenant_id, e.entry_number, e.debit_account,
+        e.credit_account, e.amount_nanos, e.entry_type, e.balance_after_nanos, e.job_id,
+        e.price_version, e.notes, e.reverses,
+        (extract(epoch FROM e.create_time) * 1000000)::bigint)::text, 'UTF8')) AS expected,
+      e.entry_type
+    FROM billing.ledger_chain c JOIN billing.ledger_entries e ON e.id = c.row_id)
+    SELECT count(*) = 6 AND bool_and((hash = expected) = (entry_type <> 'debt')) FROM texts)");
+}
+
+TEST_F(LedgerAuditTest, LateTransactionsAreSealedInTheirOrder) {
+  // One that has begun to write holds back those that began later, so none is passed over.
+  pg::Database slow(db_.options());
+  const absl::Status booked = slow.InTransaction([&](pg::Tx& tx) {
+    tx.exec("SELECT pg_current_xact_id()");
+    Credit(kTenant, 1);
+    EXPECT_EQ(*pg::Seal(db_, LedgerChain(), 1000), 0);
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(booked.ok()) << booked;
+  EXPECT_EQ(*pg::Seal(db_, LedgerChain(), 1000), 1);
+}
+
+TEST_F(LedgerAuditTest, SealingGoesOnAfterARestoreIntoAYoungerCluster) {
+  // As if all of it had been booked by transactions that are still to come there.
+  Credit(kTenant, 5);
+  Credit(kTenant + 1, -10);
+  Execute(
+      "UPDATE billing.ledger_entries SET transaction_id = "
+      "(transaction_id::text::bigint + 1000000)::text::xid8");
+  EXPECT_EQ(*pg::Seal(db_, LedgerChain(), 1000), 0);
+  Credit(kTenant, 6);
+  EXPECT_EQ(*pg::Seal(db_, LedgerChain(), 1000), 0) << "it is behind what was sealed last";
+  const std::string incarnation = "(SELECT incarnation FROM billing.feed)";
+  Execute("CREATE TABLE billing.before_test AS SELECT " + incarnation + " AS incarnation");
+  Execute("SELECT billing.after_restore()");
+  ExpectSql("SELECT " + incarnation + " = incarnation + 1 FROM billing.before_test");
+  Execute("DROP TABLE billing.before_test");
+  EXPECT_EQ(*pg::Seal(db_, LedgerChain(), 1000), 4);
+  Credit(kTenant, 7);
+  ExpectBooksRight();
 }
 
 TEST_F(LedgerAuditTest, TheSealerSealsByItself) {

@@ -76,7 +76,7 @@ class LedgerHistoryTest : public BillingTest {
       v1::ReserveRequest request = ReserveRequestOf(key, tenant, index % 5);
       request.set_ttl_seconds(index % 3 == 0 ? 1 : 60);
       if (random() % 20 == 0) request.mutable_estimate(0)->set_quantity(7);
-      Note(holds_.Reserve(request).status());
+      Note(Reserve(request).status());
     } else if (choice < 50) {
       Note(Bind(key).status());
     } else if (choice < 75) {

@@ -3,9 +3,46 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/time_text.h"
 #include "libs/base/uuid.h"
+#include "services/billing/columns.h"
 
 namespace gatehouse::billing {
 namespace {
+
+using Type = Column::Type;
+
+ColumnSet ColumnsOf(const std::vector<LedgerRow>& rows) {
+  ColumnSet columns({Type::kUuid, Type::kNumber, Type::kNumber, Type::kText, Type::kText,
+                     Type::kNumber, Type::kNumber, Type::kText, Type::kUuid, Type::kNumber,
+                     Type::kText, Type::kUuid, Type::kUuid, Type::kText, Type::kText});
+  for (const LedgerRow& row : rows) {
+    columns.Next().AddUuid(row.id);
+    columns.Next().AddNumber(row.tenant_id);
+    columns.Next().AddNumber(row.entry_number);
+    columns.Next().AddBytes(row.debit_account);
+    columns.Next().AddBytes(row.credit_account);
+    columns.Next().AddNumber(row.amount_nanos);
+    columns.Next().AddNumber(row.balance_after_nanos);
+    columns.Next().AddBytes(row.posting.entry_type);
+    columns.Next().AddUuid(row.posting.job_id);
+    columns.Next().AddNumber(row.posting.price_version);
+    columns.Next().AddBytes(row.posting.notes);
+    columns.Next().AddUuid(row.posting.reverses);
+    columns.Next().AddUuid(row.cause_id);
+    columns.Next().AddBytes(row.posting.actor);
+    columns.Next().AddBytes(row.posting.stripe_event_id);
+  }
+  return columns;
+}
+
+}  // namespace
+
+std::string EntryColumns() {
+  return absl::StrCat(pg::MicrosOf("e.create_time"), R"( AS create_micros, e.id, e.tenant_id,
+  e.entry_number, e.entry_type, e.balance_after_nanos, e.notes, e.job_id, e.reverses, e.actor,
+  e.stripe_event_id,
+  CASE e.credit_account WHEN 'reserve' THEN e.amount_nanos ELSE -e.amount_nanos END AS amount_nanos,
+  CASE e.credit_account WHEN 'reserve' THEN e.debit_account ELSE e.credit_account END AS counter)");
+}
 
 LedgerEntry EntryFromRow(const pqxx::row& row) {
   LedgerEntry entry;
@@ -16,53 +53,71 @@ LedgerEntry EntryFromRow(const pqxx::row& row) {
   entry.notes = row["notes"].as<std::string>();
   entry.job_id = pg::Optional<std::string>(row["job_id"]).value_or("");
   entry.create_time = FromMicros(row["create_micros"].as<std::int64_t>());
+  entry.tenant_id = row["tenant_id"].as<std::int64_t>();
+  entry.counter_account = row["counter"].as<std::string>();
+  entry.reverses = pg::Optional<std::string>(row["reverses"]).value_or("");
+  entry.actor = pg::Optional<std::string>(row["actor"]).value_or("");
+  entry.stripe_event_id = pg::Optional<std::string>(row["stripe_event_id"]).value_or("");
   return entry;
 }
 
-}  // namespace
+Time InsertLedgerRows(pg::Tx& tx, const std::vector<LedgerRow>& rows) {
+  static const std::string kInsert = absl::StrCat(R"(
+WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS booked), rows AS (
+  INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
+    amount_nanos, balance_after_nanos, entry_type, job_id, price_version, notes, reverses, cause_id,
+    actor, stripe_event_id, create_time)
+  SELECT r.id, r.tenant_id, nullif(r.number, 0), r.debit, r.credit, r.amount, r.after, r.type,
+    r.job, nullif(r.version, 0), r.notes, r.reverses, r.cause, nullif(r.actor, ''),
+    nullif(r.event, ''), moment.booked
+  FROM moment, unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[],
+    $7::bigint[], $8::text[], $9::uuid[], $10::bigint[], $11::text[], $12::uuid[], $13::uuid[],
+    $14::text[], $15::text[]) AS r (id, tenant_id, number, debit, credit, amount, after, type, job,
+    version, notes, reverses, cause, actor, event))
+SELECT )",
+                                                  pg::MicrosOf("booked"), " FROM moment");
+  std::vector<pqxx::binarystring> parameters;
+  ColumnsOf(rows).AppendTo(&parameters);
+  const pqxx::result written =
+      pg::ExecPrepared(tx, kInsert, pqxx::prepare::make_dynamic_params(parameters));
+  return FromMicros(written.at(0)[0].as<std::int64_t>());
+}
 
-LedgerEntry PostAdjustment(pg::Tx& tx, std::int64_t amount_nanos, const std::string& notes,
-                           Account* account) {
-  static constexpr char kPost[] = R"(
-WITH account AS (
-  UPDATE billing.accounts SET settled_nanos = $8, entry_count = $3, update_time = now()
-  WHERE tenant_id = $2)
-INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
-  amount_nanos, entry_type, balance_after_nanos, notes)
-VALUES ($1, $2, $3, $4, $5, $6, 'adjustment', $8, $7) RETURNING )";
-  account->settled_nanos += amount_nanos;
-  ++account->entry_count;
-  const bool credit = amount_nanos > 0;
-  LedgerEntry entry{.id = UuidV7(),
-                    .entry_type = "adjustment",
-                    .amount_nanos = amount_nanos,
-                    .balance_after_nanos = account->settled_nanos,
-                    .notes = notes,
-                    .job_id = "",
-                    .create_time = {}};
-  const pqxx::result rows = tx.exec_params(
-      absl::StrCat(kPost, pg::MicrosOf("create_time")), entry.id, account->tenant_id,
-      account->entry_count, credit ? "adjustments" : "reserve", credit ? "reserve" : "adjustments",
-      credit ? amount_nanos : -amount_nanos, notes, account->settled_nanos);
-  entry.create_time = FromMicros(rows.at(0)[0].as<std::int64_t>());
+LedgerEntry Post(pg::Tx& tx, const Posting& posting, Account* account) {
+  static constexpr char kSaveBalance[] = R"(
+UPDATE billing.accounts SET settled_nanos = $2, entry_count = $3, update_time = now()
+WHERE tenant_id = $1)";
+  std::vector<LedgerRow> rows;
+  LedgerEntry entry;
+  entry.id = Book(posting, account, &rows);
+  entry.create_time = InsertLedgerRows(tx, rows);
+  tx.exec_params(kSaveBalance, account->tenant_id, account->settled_nanos, account->entry_count);
+  entry.entry_type = posting.entry_type;
+  entry.amount_nanos = posting.amount_nanos;
+  entry.balance_after_nanos = account->settled_nanos;
+  entry.notes = posting.notes;
+  entry.job_id = posting.job_id;
+  entry.tenant_id = account->tenant_id;
+  entry.counter_account = posting.counter_account;
+  entry.reverses = posting.reverses;
+  entry.actor = posting.actor;
+  entry.stripe_event_id = posting.stripe_event_id;
   return entry;
 }
 
 LedgerPage ListLedgerEntries(pg::Tx& tx, std::int64_t tenant_id, int skip, int limit) {
   // Entries are numbered within the tenant, so a page is a range of numbers and
   // the total is the newest number: no counting and no skipping over rows.
-  static constexpr char kList[] = R"( AS create_micros, a.entry_count,
-  e.id, e.entry_type, e.balance_after_nanos, e.notes, e.job_id,
-  CASE e.credit_account WHEN 'reserve' THEN e.amount_nanos ELSE -e.amount_nanos END AS amount_nanos
+  // Rows of type debt have no number, so they are not among them.
+  static const std::string kList = absl::StrCat("SELECT a.entry_count, ", EntryColumns(), R"(
 FROM billing.accounts a
 LEFT JOIN LATERAL (
   SELECT n.* FROM billing.ledger_entries n
   WHERE n.tenant_id = a.tenant_id AND n.entry_number <= a.entry_count - $2::bigint
   ORDER BY n.entry_number DESC LIMIT $3::bigint) AS e ON true
-WHERE a.tenant_id = $1 ORDER BY e.entry_number DESC)";
+WHERE a.tenant_id = $1 ORDER BY e.entry_number DESC)");
   LedgerPage page;
-  const pqxx::result rows = tx.exec_params(
-      absl::StrCat("SELECT ", pg::MicrosOf("e.create_time"), kList), tenant_id, skip, limit);
+  const pqxx::result rows = tx.exec_params(kList, tenant_id, skip, limit);
   for (const pqxx::row& row : rows) {
     page.total_size = row["entry_count"].as<std::int64_t>();
     if (!row["id"].is_null()) page.entries.push_back(EntryFromRow(row));

@@ -1,5 +1,5 @@
 // SQL for the ledger and for the answers kept under idempotency keys: INSERT and
-// SELECT only. Usage is booked with its capture (hold_store.h).
+// SELECT only. Usage is booked with its capture (batch_store.h).
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 
 #include "libs/pg/database.h"
 #include "services/billing/account.h"
+#include "services/billing/ledger.h"
 
 namespace gatehouse::billing {
 
@@ -21,12 +22,23 @@ struct LedgerEntry {
   std::string notes;
   std::string job_id;  // Empty for none.
   Time create_time;
+  std::int64_t tenant_id = 0;
+  std::string counter_account;
+  std::string reverses;         // Empty for none; so are the next two.
+  std::string actor;            // Id of the administrator who booked it by hand.
+  std::string stripe_event_id;  // What led to it.
 };
 
-// Moves `amount_nanos` (negative: out of the reserve) between the reserve of a
-// locked account and the adjustments account. Updates `account`.
-LedgerEntry PostAdjustment(pg::Tx& tx, std::int64_t amount_nanos, const std::string& notes,
-                           Account* account);
+// Writes rows of accounts that are locked, in one statement; returns when.
+Time InsertLedgerRows(pg::Tx& tx, const std::vector<LedgerRow>& rows);
+
+// Books a posting on a locked account: its rows and its balance. What follows from the
+// new balance is for the caller (low_balance.h).
+LedgerEntry Post(pg::Tx& tx, const Posting& posting, Account* account);
+
+// The columns of an entry whose alias is "e", and the entry of a row that has them.
+std::string EntryColumns();
+LedgerEntry EntryFromRow(const pqxx::row& row);
 
 struct LedgerPage {
   std::vector<LedgerEntry> entries;  // Newest first.

@@ -1,6 +1,6 @@
-// Tells a tenant, once per crossing, that what is booked on its account has fallen
-// below the threshold: an event of billing's feed. Not the refusal of what cannot be
-// paid (account.h).
+// Tells a tenant that what is booked on its account has fallen below the threshold: an
+// event of billing's feed at each crossing, and mail at most once in an hour. Not the
+// refusal of what cannot be paid (account.h).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace gatehouse::billing {
 
 // In the transaction that moved the account's settled balance from
 // `settled_before_nanos` to what it is now. Nothing unless that crossed the threshold
-// downwards.
+// downwards. The account must be locked.
 absl::Status TellLowBalance(pg::Tx& tx, std::int64_t settled_before_nanos, const Account& account);
 
 }  // namespace gatehouse::billing

@@ -1,35 +1,21 @@
-// The program `billing`: wiring only.
-#include "libs/pg/feed_sweeper.h"
-#include "libs/service/event_service.h"
-#include "libs/service/process.h"
-#include "services/billing/account_service.h"
-#include "services/billing/hold_service.h"
-#include "services/billing/hold_sweeper.h"
+// The program `billing`: what it is called, takes and can do.
+#include "services/billing/journal.h"
 #include "services/billing/ledger_audit.h"
 #include "services/billing/migrations.h"
-#include "services/billing/tier_delivery.h"
+#include "services/billing/price_file.h"
+#include "services/billing/replay_events.h"
+#include "services/billing/serve.h"
+#include "services/billing/settings.h"
 
 int main(int argc, char** argv) {
   using namespace gatehouse;
   const service::Program program{
       .name = "billing",
-      .summary = "Keeps the tenants' prepaid money: reserves, holds, the ledger and prices.",
-      .settings = {service::AddressSetting("auth")},
+      .summary = "Keeps the tenants' prepaid money: reserves, holds, ledger, prices, payments.",
+      .settings = billing::Settings(),
       .migrations = billing::Migrations(),
-      .commands = {billing::VerifyLedgerCommand()},
+      .commands = {billing::VerifyLedgerCommand(), billing::ExportJournalCommand(),
+                   billing::LoadPricesCommand(), billing::ReplayEventsCommand()},
   };
-  return service::Run(program, argc, argv, [](service::Process& process) {
-    pg::Database db(process.DatabaseOptions());
-    const std::unique_ptr<rpc::Client> auth = process.NewClient("auth");
-    billing::TierDelivery tiers(*auth);
-    pg::OutboxRelay relay(db, "billing", [&](const auto& message) { return tiers(message); });
-    billing::AccountService accounts(db, [&] { relay.Wake(); });
-    billing::HoldService holds(db);
-    billing::HoldSweeper sweeper(db);
-    billing::LedgerSealer sealer(db);
-    pg::FeedHub feed(db, "billing");
-    pg::FeedSweeper feed_sweeper(db, "billing");
-    service::EventService events(db, feed, "billing");
-    return process.Serve({&accounts.rpc(), &holds.rpc(), &events.rpc()}, &db);
-  });
+  return service::Run(program, argc, argv, billing::Serve);
 }

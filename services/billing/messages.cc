@@ -53,6 +53,10 @@ v1::Account ToProto(const Account& account) {
   proto.set_is_low(account.is_low());
   proto.set_policy(ToProto(account.policy));
   proto.set_plan_tier(account.plan_tier);
+  if (account.overdraft_max_nanos) {
+    *proto.mutable_overdraft() = ToMoney(*account.overdraft_max_nanos);
+  }
+  *proto.mutable_ceiling() = ToMoney(account.ceiling_nanos);
   return proto;
 }
 
@@ -69,6 +73,18 @@ v1::Hold ToProto(const Hold& hold) {
   return proto;
 }
 
+v1::CaptureResponse ToProto(const Answer& answer) {
+  v1::CaptureResponse proto;
+  if (!answer.first_response.empty()) {
+    proto.ParseFromString(answer.first_response);
+    return proto;
+  }
+  *proto.mutable_hold() = ToProto(answer.hold);
+  *proto.mutable_amount() = ToMoney(answer.amount_nanos);
+  proto.set_ledger_entry_id(answer.entry_id);
+  return proto;
+}
+
 v1::LedgerEntry ToProto(const LedgerEntry& entry) {
   v1::LedgerEntry proto;
   proto.set_id(entry.id);
@@ -78,6 +94,11 @@ v1::LedgerEntry ToProto(const LedgerEntry& entry) {
   proto.set_notes(entry.notes);
   proto.set_job_id(entry.job_id);
   *proto.mutable_create_time() = rpc::ToTimestamp(entry.create_time);
+  proto.set_tenant_id(entry.tenant_id);
+  proto.set_reverses(entry.reverses);
+  proto.set_actor(entry.actor);
+  proto.set_stripe_event_id(entry.stripe_event_id);
+  proto.set_counter_account(entry.counter_account);
   return proto;
 }
 

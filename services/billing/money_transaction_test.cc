@@ -1,11 +1,13 @@
 // Answers to COMMIT that get lost although the database has committed.
 #include <atomic>
+#include <ctime>
 #include <functional>
 #include <string>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "services/billing/billing_testing.h"
+#include "services/billing/stripe_testing.h"
 
 namespace gatehouse::billing {
 namespace {
@@ -62,6 +64,21 @@ TEST_F(MoneyTransactionTest, AReserveWhoseAnswerWasLostIsOneHold) {
   ExpectBooksRight();
 }
 
+TEST_F(MoneyTransactionTest, ABatchWhoseAnswerWasLostHappenedOnce) {
+  const int calls = CallUntilAnAnswerIsLost([&](const std::string&) {
+    Together(8, [&](int i) {
+      const std::string key = UuidV7();
+      EXPECT_TRUE(Reserve(key, kTenant + i % 3).ok());
+      EXPECT_TRUE(Capture(key, 1, 1).ok());
+    });
+    return absl::OkStatus();
+  });
+  std::int64_t settled = 0;
+  for (int i = 0; i < 3; ++i) settled += AccountOf(kTenant + i).settled().amount_nanos();
+  EXPECT_EQ(settled, -8 * calls * kJobNanos);
+  ExpectBooksRight();
+}
+
 TEST_F(MoneyTransactionTest, ACaptureWhoseAnswerWasLostIsOneEntry) {
   const std::string hold = UuidV7();
   ASSERT_TRUE(Reserve(hold, kTenant).ok());
@@ -69,6 +86,20 @@ TEST_F(MoneyTransactionTest, ACaptureWhoseAnswerWasLostIsOneEntry) {
   const int calls = CallUntilAnAnswerIsLost(
       [&](const std::string&) { return Capture(hold, ++number, 1, false).status(); });
   EXPECT_EQ(AccountOf(kTenant).settled().amount_nanos(), -calls * kJobNanos);
+  ExpectBooksRight();
+}
+
+TEST_F(MoneyTransactionTest, AnEventWhoseAnswerWasLostIsOneCredit) {
+  SystemClock clock;
+  EventInbox inbox(db_, {kWebhookSecret}, clock);
+  const int calls = CallUntilAnAnswerIsLost([&](const std::string& key) {
+    const SessionText session{.id = "cs_" + key, .payment_intent = "\"pi_" + key + "\""};
+    v1::ReceiveEventRequest request;
+    request.set_payload(EventText("evt_" + key, "checkout.session.completed", session.ToJson()));
+    request.set_signature(SignatureOf(request.payload(), std::time(nullptr)));
+    return inbox.Receive(request).status();
+  });
+  EXPECT_EQ(AccountOf(kTenant).settled().amount_nanos(), calls * kPaidNanos);
   ExpectBooksRight();
 }
 

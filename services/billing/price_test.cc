@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 #include "services/billing/money.h"
+#include "services/billing/price_book.h"
 
 namespace gatehouse::billing {
 namespace {
@@ -38,9 +39,14 @@ TEST(MoneyTest, ShowsCentsRoundedDown) {
 const std::vector<UsageLine> kLines = {{"prompt_tokens", "local/tiny", 3},
                                        {"per_job", "text.stats", 2}};
 
+PriceBook BookOf(const Price& tokens, const Price& jobs) {
+  return {.version = 4,
+          .prices = {{{"prompt_tokens", "local/tiny"}, tokens}, {{"per_job", "text.stats"}, jobs}}};
+}
+
 TEST(PriceTest, AddsLinesThatWereRoundedOneByOne) {
-  const PriceList list{.version = 4, .prices = {Price{1, 2}, Price{20'000'000, 1}}};
-  const absl::StatusOr<Quote> quote = QuoteLines(kLines, list);
+  const PriceBook book = BookOf(Price{1, 2}, Price{20'000'000, 1});
+  const absl::StatusOr<Quote> quote = QuoteLines(kLines, book);
   ASSERT_TRUE(quote.ok()) << quote.status();
   EXPECT_EQ(quote->line_nanos, (std::vector<std::int64_t>{2, 40'000'000}));
   EXPECT_EQ(quote->amount_nanos, 40'000'002);
@@ -49,24 +55,25 @@ TEST(PriceTest, AddsLinesThatWereRoundedOneByOne) {
 }
 
 TEST(PriceTest, NamesTheLineWithoutAPrice) {
-  const PriceList list{.version = 4, .prices = {Price{1, 2}, std::nullopt}};
-  const absl::Status status = QuoteLines(kLines, list).status();
+  PriceBook book = BookOf(Price{1, 2}, Price{});
+  book.prices.erase({"per_job", "text.stats"});
+  const absl::Status status = QuoteLines(kLines, book).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Reason(status), "PRICE_UNKNOWN");
   EXPECT_EQ(FieldViolations(status).count("lines[1]"), 1u);
 }
 
 TEST(PriceTest, RefusesMoreThanTheLargestAmount) {
-  const PriceList list{.version = 1,
-                       .prices = {Price{kAmountMaxNanos / 3, 1}, Price{kAmountMaxNanos / 2, 1}}};
-  EXPECT_EQ(Reason(QuoteLines(kLines, list).status()), "AMOUNT_OUT_OF_RANGE")
+  const PriceBook book = BookOf(Price{kAmountMaxNanos / 3, 1}, Price{kAmountMaxNanos / 2, 1});
+  EXPECT_EQ(Reason(QuoteLines(kLines, book).status()), "AMOUNT_OUT_OF_RANGE")
       << "each line fits, the sum does not";
 }
 
 TEST(PriceTest, NothingCostsNothing) {
-  const absl::StatusOr<Quote> quote = QuoteLines({}, {});
+  const absl::StatusOr<Quote> quote = QuoteLines({}, PriceBook{.version = 4, .prices = {}});
   ASSERT_TRUE(quote.ok());
   EXPECT_EQ(quote->amount_nanos, 0);
+  EXPECT_EQ(quote->price_version, 0);
   EXPECT_EQ(Summary(*quote), "");
 }
 

@@ -1,6 +1,7 @@
 #include "services/billing/request_check.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr int kLinesMax = 100;
 constexpr std::size_t kNameBytesMax = 255;
 constexpr std::size_t kReasonBytesMax = 500;
+constexpr std::size_t kToolBytesMax = 100;
 constexpr std::int64_t kTtlSecondsDefault = 60;
 constexpr std::int64_t kTtlSecondsMax = 3600;
 
@@ -32,6 +34,37 @@ bool HasNul(const std::string& text) { return text.find('\0') != std::string::np
 
 bool IsName(const std::string& text) {
   return !text.empty() && text.size() <= kNameBytesMax && !HasNul(text);
+}
+
+// Printable ASCII: costs are grouped and exported by it.
+bool IsTool(const std::string& text) {
+  return text.size() <= kToolBytesMax && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return absl::ascii_isprint(c);
+         });
+}
+
+// As stored; nullopt for a value that is not of this version of the API.
+std::optional<std::string> OutcomeText(v1::WorkOutcome outcome) {
+  switch (outcome) {
+    case v1::WORK_OUTCOME_UNSPECIFIED:
+      return "";
+    case v1::WORK_OUTCOME_SUCCESS:
+      return "success";
+    case v1::WORK_OUTCOME_FAILED:
+      return "failed";
+    case v1::WORK_OUTCOME_CANCELLED:
+      return "cancelled";
+    case v1::WorkOutcome_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::WorkOutcome_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::string> CheckOutcome(v1::WorkOutcome outcome) {
+  const std::optional<std::string> text = OutcomeText(outcome);
+  if (!text) return Malformed("outcome", "must be one of the known values");
+  return *text;
 }
 
 // A form in which different requests differ: lengths keep texts apart.
@@ -104,6 +137,8 @@ absl::StatusOr<ReserveOrder> CheckReserve(const v1::ReserveRequest& request) {
     return Malformed("ttl_seconds", "must be in [1, 3600]");
   }
   order.ttl_seconds = request.ttl_seconds() == 0 ? kTtlSecondsDefault : request.ttl_seconds();
+  if (!IsTool(request.tool())) return Malformed("tool", "must be at most 100 printable bytes");
+  order.tool = request.tool();
   order.request_hash = Canonical("Reserve")
                            .Add(order.key)
                            .Add(order.tenant_id)
@@ -120,12 +155,26 @@ absl::StatusOr<CaptureOrder> CheckCapture(const v1::CaptureRequest& request) {
   order.number = request.capture_number();
   GH_ASSIGN_OR_RETURN(order.usage, CheckLines(request.usage(), "usage"));
   order.final = request.final();
+  GH_ASSIGN_OR_RETURN(order.outcome, CheckOutcome(request.outcome()));
   order.request_hash = Canonical("Capture")
                            .Add(order.key)
                            .Add(order.number)
                            .Add(order.usage)
                            .Add(static_cast<std::int64_t>(order.final))
                            .Hash();
+  return order;
+}
+
+absl::StatusOr<BindOrder> CheckBind(const v1::BindRequest& request) {
+  BindOrder order;
+  GH_ASSIGN_OR_RETURN(order.key, CheckKey(request.key(), "key"));
+  return order;
+}
+
+absl::StatusOr<ReleaseOrder> CheckRelease(const v1::ReleaseRequest& request) {
+  ReleaseOrder order;
+  GH_ASSIGN_OR_RETURN(order.key, CheckKey(request.key(), "key"));
+  GH_ASSIGN_OR_RETURN(order.outcome, CheckOutcome(request.outcome()));
   return order;
 }
 
@@ -152,12 +201,12 @@ absl::StatusOr<AdjustOrder> CheckAdjust(const v1::AdjustBalanceRequest& request)
     return Malformed("reason", "must be at most 500 bytes of text");
   }
   order.reason = request.reason();
-  order.request_hash = Canonical("AdjustBalance")
-                           .Add(order.key)
-                           .Add(order.tenant_id)
-                           .Add(order.amount_nanos)
-                           .Add(order.reason)
-                           .Hash();
+  order.is_promotion = request.promotion();
+  Canonical form("AdjustBalance");
+  form.Add(order.key).Add(order.tenant_id).Add(order.amount_nanos).Add(order.reason);
+  // The form of a correction is as old as the keys that are kept with it.
+  if (order.is_promotion) form.Add("promotion");
+  order.request_hash = form.Hash();
   return order;
 }
 

@@ -22,6 +22,7 @@ struct ReserveOrder {
   std::int64_t tenant_id = 0;
   std::vector<UsageLine> estimate;
   std::int64_t ttl_seconds = 0;
+  std::string tool;
   std::string request_hash;
 };
 absl::StatusOr<ReserveOrder> CheckReserve(const v1::ReserveRequest& request);
@@ -31,9 +32,21 @@ struct CaptureOrder {
   std::int64_t number = 0;
   std::vector<UsageLine> usage;
   bool final = false;
+  std::string outcome;  // "success", "failed" or "cancelled"; empty: not told.
   std::string request_hash;
 };
 absl::StatusOr<CaptureOrder> CheckCapture(const v1::CaptureRequest& request);
+
+struct BindOrder {
+  std::string key;  // Lower case.
+};
+absl::StatusOr<BindOrder> CheckBind(const v1::BindRequest& request);
+
+struct ReleaseOrder {
+  std::string key;      // Lower case.
+  std::string outcome;  // As of CaptureOrder.
+};
+absl::StatusOr<ReleaseOrder> CheckRelease(const v1::ReleaseRequest& request);
 
 // AMOUNT_ZERO, AMOUNT_OUT_OF_RANGE, REASON_MISSING, CURRENCY_UNKNOWN.
 struct AdjustOrder {
@@ -41,11 +54,12 @@ struct AdjustOrder {
   std::int64_t tenant_id = 0;
   std::int64_t amount_nanos = 0;
   std::string reason;
+  bool is_promotion = false;
   std::string request_hash;
 };
 absl::StatusOr<AdjustOrder> CheckAdjust(const v1::AdjustBalanceRequest& request);
 
-// The key of Bind and Release in lower case.
+// A UUID, in lower case.
 absl::StatusOr<std::string> CheckKey(const std::string& key, const std::string& field);
 
 absl::Status CheckTenant(std::int64_t tenant_id);

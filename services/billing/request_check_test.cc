@@ -62,6 +62,9 @@ TEST(RequestCheckTest, ReserveNamesTheFieldThatIsWrong) {
   EXPECT_EQ(with([](auto& r) { r.set_ttl_seconds(-1); }), "ttl_seconds");
   EXPECT_EQ(with([](auto& r) { r.set_ttl_seconds(3601); }), "ttl_seconds");
   EXPECT_EQ(with([](auto& r) { r.set_ttl_seconds(3600); }), "");
+  EXPECT_EQ(with([](auto& r) { r.set_tool(std::string(101, 'x')); }), "tool");
+  EXPECT_EQ(with([](auto& r) { r.set_tool("a\nb"); }), "tool");
+  EXPECT_EQ(with([](auto& r) { r.set_tool("text.stats"); }), "");
   EXPECT_EQ(with([](auto& r) { r.mutable_estimate(0)->set_quantity(-1); }), "estimate[0].quantity");
   EXPECT_EQ(with([](auto& r) { r.mutable_estimate(0)->set_line_type(""); }),
             "estimate[0].line_type");
@@ -95,6 +98,8 @@ TEST(RequestCheckTest, DifferentReservesHaveDifferentHashes) {
   spelled.set_key("0190a0b0-c0d0-7e0f-8a1b-2c3d4e5f6071");
   EXPECT_EQ(hashes.count(CheckReserve(spelled)->request_hash), 1u)
       << "a default that is spelled out is the same request";
+  spelled.set_tool("text.stats");
+  EXPECT_EQ(hashes.count(CheckReserve(spelled)->request_hash), 1u) << "and so is another tool";
 }
 
 TEST(RequestCheckTest, CaptureMayHaveNoUsage) {
@@ -107,6 +112,24 @@ TEST(RequestCheckTest, CaptureMayHaveNoUsage) {
   EXPECT_NE(CheckCapture(final)->request_hash, order->request_hash);
   request.set_capture_number(-1);
   EXPECT_EQ(Refused(CheckCapture(request)), "capture_number");
+}
+
+TEST(RequestCheckTest, OutcomesAreReadAndAreNoPartOfTheRequestsHash) {
+  v1::CaptureRequest capture;
+  capture.set_key(kKey);
+  const std::string hash = CheckCapture(capture)->request_hash;
+  capture.set_outcome(v1::WORK_OUTCOME_FAILED);
+  EXPECT_EQ(CheckCapture(capture)->outcome, "failed");
+  EXPECT_EQ(CheckCapture(capture)->request_hash, hash);
+  capture.set_outcome(static_cast<v1::WorkOutcome>(99));
+  EXPECT_EQ(Refused(CheckCapture(capture)), "outcome");
+  v1::ReleaseRequest release;
+  release.set_key(kKey);
+  EXPECT_EQ(CheckRelease(release)->outcome, "");
+  release.set_outcome(v1::WORK_OUTCOME_CANCELLED);
+  EXPECT_EQ(CheckRelease(release)->outcome, "cancelled");
+  release.set_outcome(static_cast<v1::WorkOutcome>(-1));
+  EXPECT_EQ(Refused(CheckRelease(release)), "outcome");
 }
 
 TEST(RequestCheckTest, AdjustRefusesEachWrongThingByItsReason) {

@@ -61,32 +61,10 @@ TEST_F(BillingRoutesTest, LedgerIsABareArrayWithItsTotal) {
                 R"("amount_cents":-2,"amount_dollars":-0.02,)" +
                 R"("balance_after_cents":98,"balance_after_dollars":0.98,"notes":"",)" +
                 R"("related_job_id":")" + kJobId +
-                R"(","created_at":"2027-01-15T08:00:00.000000Z"}])");
+                R"(","reverses":null,"created_at":"2027-01-15T08:00:00.000000Z"}])");
   EXPECT_EQ(services_.list_ledger.last().page_size(), 500);
   EXPECT_EQ(services_.list_ledger.last().skip(), 3);
   EXPECT_EQ(Get("/api/billing/reserve/ledger/?limit=x", user_).status, 400);
-}
-
-TEST_F(BillingRoutesTest, TheProfileShowsAndChangesThePolicy) {
-  services_.get_account.Return(SomeAccount());
-  EXPECT_EQ(
-      Get("/api/billing/profile/", user_).body,
-      R"({"plan_tier":"starter","low_balance_policy":"block","low_balance_threshold_cents":500})")
-      << "billing's word, not auth's copy of it";
-  services_.update_account.Return(SomeAccount());
-  const Answer changed =
-      Send("PATCH", "/api/billing/profile/", user_, R"({"low_balance_policy":"BLOCK"})");
-  EXPECT_EQ(changed.status, 200);
-  EXPECT_THAT(changed.body, HasSubstr(R"("plan_tier":"starter")"));
-  EXPECT_EQ(services_.update_account.last().policy(), bill::Account::POLICY_BLOCK);
-  EXPECT_EQ(services_.update_account.last().tenant_id(), 7);
-  EXPECT_THAT(services_.append_audit.last().event().details_json(),
-              HasSubstr(R"("action":"change_policy")"));
-  for (const char* body : {R"({"low_balance_policy":"never"})", R"({"low_balance_policy":1})",
-                           R"({"plan_tier":"enterprise"})"}) {
-    EXPECT_EQ(Send("PATCH", "/api/billing/profile/", user_, body).status, 400) << body;
-  }
-  EXPECT_EQ(services_.update_account.calls(), 1u);
 }
 
 TEST_F(BillingRoutesTest, AnAdjustmentIsAuditedAndAnsweredInBothSpellings) {

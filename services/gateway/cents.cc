@@ -1,5 +1,7 @@
 #include "services/gateway/cents.h"
 
+#include <algorithm>
+
 namespace gatehouse::gateway {
 
 std::int64_t FloorCents(std::int64_t nanos) {
@@ -25,6 +27,17 @@ std::string DollarsText(std::int64_t cents) {
   text += static_cast<char>('0' + rest / 10);
   if (rest % 10 != 0) text += static_cast<char>('0' + rest % 10);
   return text;
+}
+
+std::string ExactDollarsText(std::int64_t nanos) {
+  constexpr std::int64_t kNanosPerDollar = 100 * kNanosPerCent;
+  constexpr std::size_t kDecimals = 9;
+  const std::int64_t units = nanos / kNanosPerDollar;
+  const std::int64_t rest = nanos % kNanosPerDollar;
+  std::string decimals = std::to_string(rest < 0 ? -rest : rest);
+  decimals.insert(0, kDecimals - decimals.size(), '0');
+  decimals.resize(std::max<std::size_t>(decimals.find_last_not_of('0') + 1, 1));
+  return (units == 0 && nanos < 0 ? "-0" : std::to_string(units)) + '.' + decimals;
 }
 
 }  // namespace gatehouse::gateway

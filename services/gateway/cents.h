@@ -22,4 +22,7 @@ std::int64_t EntryCents(std::int64_t amount_nanos, std::int64_t balance_after_na
 // A JSON number of units: 5000 → "50.0", 2 → "0.02", -150 → "-1.5".
 std::string DollarsText(std::int64_t cents);
 
+// The same for nanos, exactly: 20000000 → "0.02", 1 → "0.000000001".
+std::string ExactDollarsText(std::int64_t nanos);
+
 }  // namespace gatehouse::gateway

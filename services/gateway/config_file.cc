@@ -78,11 +78,11 @@ class Flattener {
   Flattener(const std::string& file, config::Problems* problems)
       : file_(file), problems_(problems) {}
 
-  void AddAll(const std::string& prefix, const ConfigNode& map) {
-    for (const ConfigNode::Member& member : map.members) {
+  void AddAll(const std::string& prefix, const config::YamlNode& map) {
+    for (const config::YamlNode::Member& member : map.members) {
       const bool is_top = prefix.empty() && !in_custom_;
       if (is_top && IsSection(member.key)) continue;
-      if (is_top && member.key == "custom" && member.value.kind == ConfigNode::Kind::kMap) {
+      if (is_top && member.key == "custom" && member.value.kind == config::YamlNode::Kind::kMap) {
         in_custom_ = true;
         AddAll("", member.value);
         in_custom_ = false;
@@ -96,24 +96,25 @@ class Flattener {
   config::Problems TakeIgnored() { return std::move(ignored_); }
 
  private:
-  void Add(const std::string& name, const ConfigNode::Member& member) {
+  void Add(const std::string& name, const config::YamlNode::Member& member) {
     switch (member.value.kind) {
-      case ConfigNode::Kind::kNull:
+      case config::YamlNode::Kind::kNull:
         return;
-      case ConfigNode::Kind::kScalar:
+      case config::YamlNode::Kind::kScalar:
         return AddValue(name, member.line, member.value.text);
-      case ConfigNode::Kind::kList:
+      case config::YamlNode::Kind::kList:
         return AddValue(name, member.line, Joined(name, member));
-      case ConfigNode::Kind::kMap:
+      case config::YamlNode::Kind::kMap:
         return AddAll(name + '_', member.value);
     }
   }
 
-  std::string Joined(const std::string& name, const ConfigNode::Member& member) {
+  std::string Joined(const std::string& name, const config::YamlNode::Member& member) {
     std::string joined;
-    for (const ConfigNode& item : member.value.items) {
-      if (item.kind != ConfigNode::Kind::kScalar) {
-        problems_->push_back({PlaceOf(file_, item.line), name + " must be a list of texts"});
+    for (const config::YamlNode& item : member.value.items) {
+      if (item.kind != config::YamlNode::Kind::kScalar) {
+        problems_->push_back(
+            {config::PlaceOf(file_, item.line), name + " must be a list of texts"});
       }
       joined += (joined.empty() ? "" : ",") + item.text;
     }
@@ -122,14 +123,15 @@ class Flattener {
 
   void AddValue(const std::string& name, int line, std::string text) {
     if (name == "CONFIG_FILE" || name == "ENV_FILE") {
-      problems_->push_back({PlaceOf(file_, line), name + " cannot be set in the file itself"});
+      problems_->push_back(
+          {config::PlaceOf(file_, line), name + " cannot be set in the file itself"});
       return;
     }
     if (std::ranges::find(kWithoutEffect, name) != std::end(kWithoutEffect)) {
-      ignored_.push_back({PlaceOf(file_, line), name + " has no effect here"});
+      ignored_.push_back({config::PlaceOf(file_, line), name + " has no effect here"});
       return;
     }
-    values_.push_back({name, std::move(text), PlaceOf(file_, line)});
+    values_.push_back({name, std::move(text), config::PlaceOf(file_, line)});
   }
 
   const std::string& file_;
@@ -157,10 +159,11 @@ std::vector<config::Sourced> ConfigFile::Read(const std::string& path, config::P
     problems->push_back({path, "cannot be read: " + why});
     return {};
   }
-  const std::optional<ConfigNode> root = ParseConfigTree(*text, path, problems);
+  const std::optional<config::YamlNode> root = config::ParseYamlTree(*text, path, problems);
   if (!root) return {};
-  if (root->kind != ConfigNode::Kind::kMap && root->kind != ConfigNode::Kind::kNull) {
-    problems->push_back({PlaceOf(path, root->line), "the file must be a map of keys and values"});
+  if (root->kind != config::YamlNode::Kind::kMap && root->kind != config::YamlNode::Kind::kNull) {
+    problems->push_back(
+        {config::PlaceOf(path, root->line), "the file must be a map of keys and values"});
     return {};
   }
   Flattener flattener(path, problems);

@@ -13,53 +13,6 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class ConfigTreeTest : public ::testing::Test {
- protected:
-  static std::string Fault(const std::string& yaml) {
-    config::Problems problems;
-    EXPECT_FALSE(ParseConfigTree(yaml, "f", &problems));
-    return config::TextOf(problems);
-  }
-};
-
-TEST_F(ConfigTreeTest, RemembersLinesAndKeepsTextsAsTheyAreWritten) {
-  config::Problems problems;
-  const auto root =
-      ParseConfigTree("# first\na: 1.50\nb:\n  - 'x y'\n  - {c: \"0\", d: ~}\n", "f", &problems);
-  ASSERT_TRUE(root) << config::TextOf(problems);
-  EXPECT_EQ(root->Find("a")->text, "1.50");
-  EXPECT_EQ(root->members[1].line, 3);
-  const ConfigNode& list = *root->Find("b");
-  ASSERT_EQ(list.items.size(), 2u);
-  EXPECT_EQ(list.items[0].text, "x y");
-  EXPECT_EQ(list.items[1].line, 5);
-  EXPECT_EQ(list.items[1].Find("c")->text, "0");
-  EXPECT_EQ(list.items[1].Find("d")->kind, ConfigNode::Kind::kNull);
-  EXPECT_EQ(root->Find("e"), nullptr);
-}
-
-TEST_F(ConfigTreeTest, AnEmptyTextIsNull) {
-  config::Problems problems;
-  EXPECT_EQ(ParseConfigTree("# nothing\n", "f", &problems)->kind, ConfigNode::Kind::kNull);
-}
-
-TEST_F(ConfigTreeTest, AFaultOfSyntaxHasItsLine) {
-  EXPECT_THAT(Fault("a: 1\nb: [1, 2\nc: 3\n"), HasSubstr("f:3: "));
-  EXPECT_THAT(Fault("a: 1\n\tb: 2\n"), HasSubstr("f:2: "));
-  EXPECT_THAT(Fault("a: \"open\n"), HasSubstr("f:"));
-  EXPECT_THAT(Fault("a: \xff\xfe\n"), HasSubstr("f:"));
-}
-
-TEST_F(ConfigTreeTest, WhatMakesAFileHardToReadIsRefused) {
-  EXPECT_EQ(Fault("a: &x 1\nb: *x\n"), "f:2: aliases are not supported");
-  EXPECT_EQ(Fault("a: 1\n---\nb: 2\n"), "f:2: a second document");
-  EXPECT_EQ(Fault("a: 1\n? [b]\n: 2\n"), "f:2: a key must be a text");
-  EXPECT_THAT(Fault("a: " + std::string(40, '[')), HasSubstr("nested too deep"));
-  config::Problems problems;
-  EXPECT_TRUE(ParseConfigTree("a: 1\nb: 2\na: 3\n", "f", &problems));
-  EXPECT_EQ(config::TextOf(problems), "f:3: a is there twice");
-}
-
 class ConfigFileTest : public ::testing::Test, protected ConfigSetup {};
 
 TEST_F(ConfigFileTest, NestedAndFlatNamesAreTheSame) {

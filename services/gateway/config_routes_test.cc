@@ -66,14 +66,15 @@ TEST_F(ConfigRoutesTest, ABadFileIs422WithFileLineAndReasonAndKeepsTheOld) {
   ASSERT_EQ(Reload("cache_ttl: 7\n").status, 200);
   ::testing::internal::CaptureStderr();
   const Answer answer = Reload("cache_ttl: 8\nlog_level: loud\nroutes: [{path: x}]\n");
-  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
-              AllOf(HasSubstr("Configuration reload failed"), HasSubstr(PlaceOf(path(), 5))));
+  EXPECT_THAT(
+      ::testing::internal::GetCapturedStderr(),
+      AllOf(HasSubstr("Configuration reload failed"), HasSubstr(config::PlaceOf(path(), 5))));
   EXPECT_EQ(answer.status, 422);
   EXPECT_EQ(Code(answer), "CONFIG_INVALID");
   const std::string loud = R"(LOG_LEVEL must be debug, info, warning or error, not \"loud\")";
   EXPECT_THAT(answer.body, HasSubstr(At(4) + loud)) << "in the message";
-  EXPECT_THAT(answer.body, HasSubstr(R"({"field":")" + PlaceOf(path(), 4) + '"'));
-  EXPECT_THAT(answer.body, HasSubstr(PlaceOf(path(), 5)));
+  EXPECT_THAT(answer.body, HasSubstr(R"({"field":")" + config::PlaceOf(path(), 4) + '"'));
+  EXPECT_THAT(answer.body, HasSubstr(config::PlaceOf(path(), 5)));
   EXPECT_THAT(Get("/platform/config/current", manager_).body, HasSubstr(R"("CACHE_TTL":7,)"));
 }
 

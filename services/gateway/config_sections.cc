@@ -40,7 +40,7 @@ void ReadUrls(SectionReader& reader, UpstreamConfig* upstream) {
   }
 }
 
-UpstreamConfig ReadUpstream(const ConfigNode& node, const std::string& file,
+UpstreamConfig ReadUpstream(const config::YamlNode& node, const std::string& file,
                             const UpstreamConfig& defaults, config::Problems* problems) {
   SectionReader reader(node, file, "an upstream", problems);
   UpstreamConfig upstream = defaults;
@@ -73,18 +73,19 @@ UpstreamConfig ReadUpstream(const ConfigNode& node, const std::string& file,
 }
 
 // The items of a section that is a list.
-const std::vector<ConfigNode>& ItemsOf(const ConfigNode& node, const std::string& file,
-                                       const char* name, config::Problems* problems) {
-  const bool is_list = node.kind == ConfigNode::Kind::kList || node.kind == ConfigNode::Kind::kNull;
+const std::vector<config::YamlNode>& ItemsOf(const config::YamlNode& node, const std::string& file,
+                                             const char* name, config::Problems* problems) {
+  const bool is_list =
+      node.kind == config::YamlNode::Kind::kList || node.kind == config::YamlNode::Kind::kNull;
   if (!is_list)
-    problems->push_back({PlaceOf(file, node.line), std::string(name) + " must be a list"});
+    problems->push_back({config::PlaceOf(file, node.line), std::string(name) + " must be a list"});
   return node.items;
 }
 
 void ReadRates(SectionReader& limits, const std::string& file, ConfigSections* sections,
                config::Problems* problems) {
   for (const auto& [key, limit] : {std::pair("user", Limit::kUser), {"proxy", Limit::kProxy}}) {
-    const ConfigNode* const node = limits.Find(key);
+    const config::YamlNode* const node = limits.Find(key);
     if (node == nullptr) continue;
     SectionReader reader(*node, file, "a limit", problems);
     RateConfig& rate = sections->rates[limit];
@@ -97,11 +98,11 @@ void ReadRates(SectionReader& limits, const std::string& file, ConfigSections* s
   }
 }
 
-void ReadLimits(const ConfigNode& node, const std::string& file, ConfigSections* sections,
+void ReadLimits(const config::YamlNode& node, const std::string& file, ConfigSections* sections,
                 config::Problems* problems) {
   SectionReader limits(node, file, "limits", problems);
   ReadRates(limits, file, sections, problems);
-  if (const ConfigNode* const in_flight = limits.Find("in_flight")) {
+  if (const config::YamlNode* const in_flight = limits.Find("in_flight")) {
     SectionReader reader(*in_flight, file, "in_flight", problems);
     for (const auto& [key, lane] : {std::pair("admin", Lane::kAdmin),
                                     {"api", Lane::kApi},
@@ -133,12 +134,12 @@ std::vector<UpstreamConfig> ReadUpstreams(const ConfigSections& sections,
   std::vector<UpstreamConfig> upstreams;
   std::set<std::string> names;
   const std::string& file = sections.file;
-  for (const ConfigNode& node : ItemsOf(sections.upstreams, file, "upstreams", problems)) {
+  for (const config::YamlNode& node : ItemsOf(sections.upstreams, file, "upstreams", problems)) {
     const std::size_t before = problems->size();
     UpstreamConfig upstream = ReadUpstream(node, file, defaults, problems);
     const std::string& name = upstream.options.name;
     const auto note = [&](const std::string& text) {
-      problems->push_back({PlaceOf(file, node.line), text});
+      problems->push_back({config::PlaceOf(file, node.line), text});
     };
     if (problems->size() == before && upstream.urls.empty() && name != kCoreManager) {
       note("the upstream " + name + " needs urls");
@@ -149,17 +150,19 @@ std::vector<UpstreamConfig> ReadUpstreams(const ConfigSections& sections,
   return upstreams;
 }
 
-ConfigSections ReadSections(const ConfigNode& root, const std::string& file,
+ConfigSections ReadSections(const config::YamlNode& root, const std::string& file,
                             config::Problems* problems) {
   ConfigSections sections;
   sections.file = file;
-  if (const ConfigNode* const upstreams = root.Find("upstreams")) sections.upstreams = *upstreams;
+  if (const config::YamlNode* const upstreams = root.Find("upstreams")) {
+    sections.upstreams = *upstreams;
+  }
   const std::set<std::string> names = NamesOf(ReadUpstreams(sections, {}, problems));
-  const ConfigNode* const limits = root.Find("limits");
-  if (limits != nullptr && limits->kind != ConfigNode::Kind::kNull) {
+  const config::YamlNode* const limits = root.Find("limits");
+  if (limits != nullptr && limits->kind != config::YamlNode::Kind::kNull) {
     ReadLimits(*limits, file, &sections, problems);
   }
-  if (const ConfigNode* const routes = root.Find("routes")) {
+  if (const config::YamlNode* const routes = root.Find("routes")) {
     sections.routes = ReadRoutes(ItemsOf(*routes, file, "routes", problems), file, names, problems);
   }
   return sections;

@@ -6,14 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "services/gateway/config_tree.h"
+#include "libs/config/yaml_tree.h"
 #include "services/gateway/hot_config.h"
 
 namespace gatehouse::gateway {
 
 struct ConfigSections {
-  std::string file;      // As problems call it.
-  ConfigNode upstreams;  // As written: what they leave out is said by settings.
+  std::string file;            // As problems call it.
+  config::YamlNode upstreams;  // As written: what they leave out is said by settings.
   std::vector<RouteConfig> routes;
   std::map<Limit, RateConfig> rates;
   std::map<Lane, int> in_flight_max;
@@ -26,7 +26,7 @@ inline constexpr std::size_t kConfiguredRoutesMax = 10000;
 bool IsSection(std::string_view key);
 
 // Checks all of them, upstreams with the defaults of settings. `root` null or a map.
-ConfigSections ReadSections(const ConfigNode& root, const std::string& file,
+ConfigSections ReadSections(const config::YamlNode& root, const std::string& file,
                             config::Problems* problems);
 
 // The upstreams of the section; `defaults` for what each leaves out. One named

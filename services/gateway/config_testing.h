@@ -41,7 +41,7 @@ class ConfigSetup {
     return path();
   }
   // "DIRECTORY/gateway.yaml:LINE: "
-  std::string At(int line) const { return PlaceOf(path(), line) + ": "; }
+  std::string At(int line) const { return config::PlaceOf(path(), line) + ": "; }
 
   ConfigFile& file() { return file_; }
 

@@ -151,15 +151,15 @@ std::string RouteKey(const std::string& method, std::string_view path) {
   return key;
 }
 
-std::vector<RouteConfig> ReadRoutes(const std::vector<ConfigNode>& items, const std::string& file,
-                                    const std::set<std::string>& upstreams,
+std::vector<RouteConfig> ReadRoutes(const std::vector<config::YamlNode>& items,
+                                    const std::string& file, const std::set<std::string>& upstreams,
                                     config::Problems* problems) {
   std::vector<RouteConfig> routes;
   routes.reserve(items.size());
   std::unordered_map<std::string, int> lines;  // By key.
   lines.reserve(items.size());
   std::vector<std::string> methods;
-  for (const ConfigNode& item : items) {
+  for (const config::YamlNode& item : items) {
     const std::size_t before = problems->size();
     SectionReader reader(item, file, "a route", problems);
     RouteConfig route = ReadRoute(reader, upstreams, &methods);

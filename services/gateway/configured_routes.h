@@ -6,14 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "services/gateway/config_tree.h"
+#include "libs/config/yaml_tree.h"
 #include "services/gateway/hot_config.h"
 
 namespace gatehouse::gateway {
 
 // A route per method of each item. Those with problems may be missing.
-std::vector<RouteConfig> ReadRoutes(const std::vector<ConfigNode>& items, const std::string& file,
-                                    const std::set<std::string>& upstreams,
+std::vector<RouteConfig> ReadRoutes(const std::vector<config::YamlNode>& items,
+                                    const std::string& file, const std::set<std::string>& upstreams,
                                     config::Problems* problems);
 
 // What two routes may not have in common: the method, and the path regardless of the

@@ -49,6 +49,14 @@ const char* DocumentedText(const std::string& reason) {
   return nullptr;
 }
 
+// What needs the payment provider; its own words stay inside.
+const char* PaymentText(const std::string& reason) {
+  if (reason == "STRIPE_NOT_CONFIGURED") return "payments are not configured here";
+  if (reason == "STRIPE_UNAVAILABLE") return "the payment provider did not answer; try again";
+  if (reason == "STRIPE_REFUSED") return "the payment provider refused the request";
+  return nullptr;
+}
+
 bool IsShortOfFunds(const std::string& reason) {
   return reason == "RESERVE_INSUFFICIENT" || reason == "ESTIMATE_ABOVE_CEILING";
 }
@@ -79,6 +87,7 @@ int HttpStatus(const absl::Status& status, const std::string& reason, bool inner
     case absl::StatusCode::kNotFound:
       return 404;
     case absl::StatusCode::kFailedPrecondition:
+      if (inner && reason == "STRIPE_REFUSED") return 502;
       return IsShortOfFunds(reason) ? 402 : 409;
     case absl::StatusCode::kAlreadyExists:
     case absl::StatusCode::kAborted:
@@ -87,7 +96,7 @@ int HttpStatus(const absl::Status& status, const std::string& reason, bool inner
       if (reason == "TOKENS_TOO_MANY") return 409;  // Waiting would not help.
       return IsOverload(reason) ? 503 : 429;
     case absl::StatusCode::kUnavailable:
-      return 503;
+      return inner && reason == "STRIPE_UNAVAILABLE" ? 502 : 503;
     case absl::StatusCode::kDeadlineExceeded:
       return 504;
     case absl::StatusCode::kUnimplemented:
@@ -190,10 +199,13 @@ Problem ProblemOf(const absl::Status& status, const std::string& service) {
     } else {
       if (problem.status == 503) problem.message = problem.service + " is not available";
       if (problem.status == 504) problem.message = problem.service + " did not answer in time";
+      if (const char* text = PaymentText(reason)) problem.message = text;
     }
     if (problem.status == 503) problem.headers.push_back({"Retry-After", "1"});
   }
-  if (!reason.empty() && (!ours || problem.status == 503)) problem.code = reason;
+  if (!reason.empty() && (!ours || problem.status == 502 || problem.status == 503)) {
+    problem.code = reason;
+  }
   if (ours) return problem;
   if (IsShortOfFunds(reason)) {
     AddAmounts(status, &problem);

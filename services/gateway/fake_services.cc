@@ -101,6 +101,31 @@ void FakeServices::RegisterOthers() {
   update_account.Register(account, AccountService::kUpdateAccount);
   list_ledger.Register(account, AccountService::kListLedgerEntries);
   adjust.Register(account, AccountService::kAdjustBalance);
+  reverse_entry.Register(account, AccountService::kReverseEntry);
+  list_accounts.Register(account, AccountService::kListAccounts);
+  summarize_accounts.Register(account, AccountService::kSummarizeAccounts);
+  export_ledger.Register(account, AccountService::kExportLedger);
+  using billing::v1::PaymentService;
+  rpc::Service& payment = Table("billing", PaymentService::kFullName);
+  create_topup.Register(payment, PaymentService::kCreateTopupSession);
+  create_portal.Register(payment, PaymentService::kCreatePortalSession);
+  get_profile.Register(payment, PaymentService::kGetProfile);
+  update_profile.Register(payment, PaymentService::kUpdateProfile);
+  receive_event.Register(payment, PaymentService::kReceiveEvent);
+  using billing::v1::PriceService;
+  rpc::Service& price = Table("billing", PriceService::kFullName);
+  get_price_book.Register(price, PriceService::kGetPriceBook);
+  list_price_books.Register(price, PriceService::kListPriceBooks);
+  publish_prices.Register(price, PriceService::kPublishPrices);
+  query_costs.Register(Table("billing", billing::v1::UsageService::kFullName),
+                       billing::v1::UsageService::kQueryCosts);
+  using billing::v1::RevenueService;
+  rpc::Service& revenue = Table("billing", RevenueService::kFullName);
+  get_revenue.Register(revenue, RevenueService::kGetSummary);
+  get_timeseries.Register(revenue, RevenueService::kGetTimeseries);
+  get_cohorts.Register(revenue, RevenueService::kGetCohorts);
+  get_alert_levels.Register(revenue, RevenueService::kGetAlertLevels);
+  update_alert_levels.Register(revenue, RevenueService::kUpdateAlertLevels);
   using jobs::v1::JobService;
   rpc::Service& job = Table("jobs", JobService::kFullName);
   submit_job.Register(job, JobService::kSubmitJob);
@@ -108,6 +133,7 @@ void FakeServices::RegisterOthers() {
   list_jobs.Register(job, JobService::kListJobs);
   list_job_events.Register(job, JobService::kListJobEvents);
   cancel_job.Register(job, JobService::kCancelJob);
+  get_activity.Register(job, JobService::kGetActivity);
   billing_events.Register(Table("billing", event::v1::EventService::kFullName));
   job_events.Register(Table("jobs", event::v1::EventService::kFullName));
 }

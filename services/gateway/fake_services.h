@@ -16,6 +16,10 @@
 #include "gatehouse/auth/v1/token.methods.h"
 #include "gatehouse/auth/v1/user.methods.h"
 #include "gatehouse/billing/v1/account.methods.h"
+#include "gatehouse/billing/v1/payment.methods.h"
+#include "gatehouse/billing/v1/price.methods.h"
+#include "gatehouse/billing/v1/revenue.methods.h"
+#include "gatehouse/billing/v1/usage.methods.h"
 #include "gatehouse/invitations/v1/invitations.methods.h"
 #include "gatehouse/jobs/v1/job.methods.h"
 #include "libs/rpc/server.h"
@@ -110,11 +114,32 @@ class FakeServices {
   Script<billing::v1::UpdateAccountRequest, billing::v1::Account> update_account;
   Script<billing::v1::ListLedgerEntriesRequest, billing::v1::ListLedgerEntriesResponse> list_ledger;
   Script<billing::v1::AdjustBalanceRequest, billing::v1::AdjustBalanceResponse> adjust;
+  Script<billing::v1::ReverseEntryRequest, billing::v1::AdjustBalanceResponse> reverse_entry;
+  Script<billing::v1::ListAccountsRequest, billing::v1::ListAccountsResponse> list_accounts;
+  Script<billing::v1::SummarizeAccountsRequest, billing::v1::AccountsSummary> summarize_accounts;
+  Script<billing::v1::ExportLedgerRequest, billing::v1::ExportLedgerResponse> export_ledger;
+  Script<billing::v1::CreateTopupSessionRequest, billing::v1::CreateTopupSessionResponse>
+      create_topup;
+  Script<billing::v1::CreatePortalSessionRequest, billing::v1::CreatePortalSessionResponse>
+      create_portal;
+  Script<billing::v1::GetProfileRequest, billing::v1::Profile> get_profile;
+  Script<billing::v1::UpdateProfileRequest, billing::v1::Profile> update_profile;
+  Script<billing::v1::ReceiveEventRequest, billing::v1::ReceiveEventResponse> receive_event;
+  Script<billing::v1::GetPriceBookRequest, billing::v1::PriceBook> get_price_book;
+  Script<billing::v1::ListPriceBooksRequest, billing::v1::ListPriceBooksResponse> list_price_books;
+  Script<billing::v1::PublishPricesRequest, billing::v1::PublishPricesResponse> publish_prices;
+  Script<billing::v1::QueryCostsRequest, billing::v1::QueryCostsResponse> query_costs;
+  Script<billing::v1::GetSummaryRequest, billing::v1::RevenueSummary> get_revenue;
+  Script<billing::v1::GetTimeseriesRequest, billing::v1::GetTimeseriesResponse> get_timeseries;
+  Script<billing::v1::GetCohortsRequest, billing::v1::GetCohortsResponse> get_cohorts;
+  Script<billing::v1::GetAlertLevelsRequest, billing::v1::AlertLevels> get_alert_levels;
+  Script<billing::v1::UpdateAlertLevelsRequest, billing::v1::AlertLevels> update_alert_levels;
   Script<jobs::v1::SubmitJobRequest, jobs::v1::SubmitJobResponse> submit_job;
   Script<jobs::v1::GetJobRequest, jobs::v1::Job> get_job;
   Script<jobs::v1::ListJobsRequest, jobs::v1::ListJobsResponse> list_jobs;
   Script<jobs::v1::ListJobEventsRequest, jobs::v1::ListJobEventsResponse> list_job_events;
   Script<jobs::v1::CancelJobRequest, jobs::v1::Job> cancel_job;
+  Script<jobs::v1::GetActivityRequest, jobs::v1::Activity> get_activity;
 
  private:
   struct Process;

@@ -21,6 +21,33 @@ bool IsOfTexts(const JsonBody::Member& array) {
   return json.EndArray().Take() == array.text;
 }
 
+// The items of an array that is compact, valid JSON.
+std::vector<std::string> ItemsOf(const std::string& array) {
+  std::vector<std::string> items;
+  std::string item;
+  int depth = 0;
+  bool in_text = false;
+  for (std::size_t i = 1; i + 1 < array.size(); ++i) {
+    const char c = array[i];
+    if (!in_text && depth == 0 && c == ',') {
+      items.push_back(std::exchange(item, {}));
+      continue;
+    }
+    item += c;
+    if (in_text && c == '\\') {
+      item += array[++i];
+    } else if (c == '"') {
+      in_text = !in_text;
+    } else if (!in_text && (c == '{' || c == '[')) {
+      ++depth;
+    } else if (!in_text && (c == '}' || c == ']')) {
+      --depth;
+    }
+  }
+  if (!item.empty()) items.push_back(std::move(item));
+  return items;
+}
+
 }  // namespace
 
 absl::StatusOr<JsonBody> JsonBody::Parse(std::string_view text) {
@@ -91,6 +118,30 @@ std::optional<std::int64_t> JsonBody::Int(const std::string& name, std::int64_t 
   return member->number;
 }
 
+std::optional<std::int64_t> JsonBody::Decimal(const std::string& name, int places, std::int64_t min,
+                                              std::int64_t max) {
+  Member* member = Find(name);
+  if (member == nullptr) return std::nullopt;
+  std::optional<std::int64_t> number;
+  if (member->kind == Kind::kInt || member->kind == Kind::kNumber) {
+    number = ParseDecimal(member->text, places);
+  }
+  if (!number) {
+    Note(name, "must be a number with at most " + std::to_string(places) + " decimals");
+    return std::nullopt;
+  }
+  if (*number >= min && *number <= max) return number;
+  Note(name, "must be from " + DecimalText(min, places) + " to " + DecimalText(max, places));
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> JsonBody::DecimalOrText(const std::string& name, int places,
+                                                    std::int64_t min, std::int64_t max) {
+  Member* member = Find(name);
+  if (member != nullptr && member->kind == Kind::kText) member->kind = Kind::kNumber;
+  return Decimal(name, places, min, max);
+}
+
 std::optional<Time> JsonBody::DateTime(const std::string& name) {
   Member* member = Find(name);
   if (member == nullptr) return std::nullopt;
@@ -145,6 +196,22 @@ std::optional<std::string> JsonBody::Object(const std::string& name) {
   if (member == nullptr) return std::nullopt;
   if (member->kind == Kind::kObject) return member->text;
   Note(name, "must be an object");
+  return std::nullopt;
+}
+
+std::optional<std::vector<std::string>> JsonBody::Objects(const std::string& name,
+                                                          std::size_t items_max) {
+  Member* member = Find(name);
+  if (member == nullptr) return std::nullopt;
+  const auto is_object = [](const std::string& item) { return item.front() == '{'; };
+  std::vector<std::string> items;
+  if (member->kind == Kind::kArray) items = ItemsOf(member->text);
+  if (member->kind != Kind::kArray || !std::ranges::all_of(items, is_object)) {
+    Note(name, "must be a list of objects");
+    return std::nullopt;
+  }
+  if (items.size() <= items_max) return items;
+  Note(name, "must have at most " + std::to_string(items_max) + " items");
   return std::nullopt;
 }
 

@@ -24,7 +24,8 @@ class JsonBody {
   struct Member {
     std::string name;
     Kind kind = Kind::kNull;
-    std::string text;                     // kText: decoded; kObject, kArray: compact JSON
+    std::string text;                     // kText: decoded; kInt, kNumber: as it was
+                                          // written; kObject, kArray: compact JSON
     std::int64_t number = 0;              // kInt; kBool: 0 or 1
     std::vector<std::string> texts = {};  // kArray: those of its items that are texts
     bool known = false;                   // An accessor has asked for it.
@@ -43,6 +44,12 @@ class JsonBody {
   // A text of `min` to `max` characters (code points, not bytes).
   std::optional<std::string> Characters(const std::string& name, std::size_t min, std::size_t max);
   std::optional<std::int64_t> Int(const std::string& name, std::int64_t min, std::int64_t max);
+  // A number with at most `places` decimals, in units of 10^-places: 12.5 is 1250 with two.
+  std::optional<std::int64_t> Decimal(const std::string& name, int places, std::int64_t min,
+                                      std::int64_t max);
+  // The same; the number may also stand in a text: "12.5".
+  std::optional<std::int64_t> DecimalOrText(const std::string& name, int places, std::int64_t min,
+                                            std::int64_t max);
   std::optional<bool> Bool(const std::string& name);
   std::optional<Time> DateTime(const std::string& name);
   // A time as text, or as integer milliseconds since 1970.
@@ -51,6 +58,8 @@ class JsonBody {
   std::optional<std::vector<std::string>> TextList(const std::string& name, std::size_t items_max,
                                                    std::size_t bytes_max);
   std::optional<std::string> Object(const std::string& name);
+  // An array of objects, each as JSON for Parse.
+  std::optional<std::vector<std::string>> Objects(const std::string& name, std::size_t items_max);
 
   // The same for members that must be there; "", 0 or "{}" with a note if not.
   std::string RequiredText(const std::string& name, std::size_t bytes_max);

@@ -183,6 +183,50 @@ TEST(JsonBodyTest, ObjectsStayText) {
   EXPECT_EQ(FieldViolations(body->Finish()).size(), 1u);
 }
 
+TEST(JsonBodyTest, DecimalsAreExact) {
+  auto body = JsonBody::Parse(R"({"a":12.5,"b":3,"c":0.001,"d":"1","e":1e-2,"f":99})");
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(body->Decimal("a", 2, 0, 10000), 1250);
+  EXPECT_EQ(body->Decimal("b", 2, 0, 10000), 300);
+  EXPECT_EQ(body->Decimal("e", 2, 0, 10000), 1);
+  EXPECT_EQ(body->Decimal("g", 2, 0, 10000), std::nullopt);
+  for (const char* name : {"c", "d", "f"}) {
+    EXPECT_EQ(body->Decimal(name, 2, 0, 1000), std::nullopt) << name;
+  }
+  const auto violations = FieldViolations(body->Finish());
+  ASSERT_EQ(violations.count("f"), 1u);
+  EXPECT_EQ(violations.find("f")->second, "must be from 0.00 to 10.00");
+  EXPECT_EQ(violations.find("c")->second, "must be a number with at most 2 decimals");
+}
+
+TEST(JsonBodyTest, ADecimalMayStandInAText) {
+  auto body = JsonBody::Parse(R"({"a":"0.15","b":0.15,"c":"a lot","d":"0.1234567891"})");
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ(body->DecimalOrText("a", 9, 0, INT64_MAX), 150'000'000);
+  EXPECT_EQ(body->DecimalOrText("b", 9, 0, INT64_MAX), 150'000'000);
+  EXPECT_EQ(body->DecimalOrText("c", 9, 0, INT64_MAX), std::nullopt);
+  EXPECT_EQ(body->DecimalOrText("d", 9, 0, INT64_MAX), std::nullopt);
+  EXPECT_EQ(FieldViolations(body->Finish()).size(), 2u);
+}
+
+TEST(JsonBodyTest, AListOfObjectsIsTakenApart) {
+  auto body = JsonBody::Parse(
+      R"({"a":[{"x":"},{\"","y":[1,{"z":[]}]},{}],"none":[],"b":[{},1],"c":{},"d":[{},{}]})");
+  ASSERT_TRUE(body.ok()) << body.status();
+  const auto items = body->Objects("a", 2);
+  ASSERT_TRUE(items.has_value());
+  ASSERT_EQ(items->size(), 2u);
+  EXPECT_EQ((*items)[0], R"({"x":"},{\"","y":[1,{"z":[]}]})");
+  EXPECT_EQ((*items)[1], "{}");
+  auto first = JsonBody::Parse((*items)[0]);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(first->Text("x", 10), "},{\"");
+  EXPECT_EQ(body->Objects("none", 2)->size(), 0u);
+  for (const char* name : {"b", "c"}) EXPECT_EQ(body->Objects(name, 2), std::nullopt) << name;
+  EXPECT_EQ(body->Objects("d", 1), std::nullopt) << "too many";
+  EXPECT_EQ(FieldViolations(body->Finish()).size(), 3u);
+}
+
 TEST(JsonBodyTest, TextIsCountedInBytes) {
   auto body = JsonBody::Parse("{\"a\":\"éé\"}");
   ASSERT_TRUE(body.ok());

@@ -136,6 +136,7 @@ class MemberCollector {
 
   bool Number(Kind kind, std::int64_t number, Piece piece, json::error_code& error) {
     const std::string text = Gathered(piece);
+    if (Depth() == 1) Current().text = text;
     return Word(kind, text, number, error);
   }
   bool Word(Kind kind, const std::string& text, std::int64_t number, json::error_code& error) {

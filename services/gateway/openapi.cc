@@ -107,10 +107,15 @@ std::string AudienceText(const Route& route) {
   return "";
 }
 
+// Whether its answers say what is left.
+bool IsCounted(Limit limit) { return limit != Limit::kNone && limit != Limit::kSigned; }
+
 std::string LimitText(const Route& route) {
   switch (route.limit) {
     case Limit::kNone:
       return "";
+    case Limit::kSigned:
+      return " Wrong signatures are limited by client address.";
     case Limit::kAddress:
       return " Limited by client address.";
     case Limit::kUser:
@@ -213,7 +218,7 @@ void AddResponses(const Route& route, json::object* operation) {
     json::object& headers = own["headers"].as_object();
     headers["X-Request-ID"] = Reference("headers", "X-Request-ID");
     for (const char* name : kLimitHeaders) {
-      if (route.limit != Limit::kNone) headers[name] = Reference("headers", name);
+      if (IsCounted(route.limit)) headers[name] = Reference("headers", name);
     }
     by_status[response.key()] = std::move(own);
   }

@@ -115,8 +115,8 @@ TEST_F(ReloadTest, AKeyWithoutEffectIsWarnedOfEachTime) {
   EXPECT_THAT(Reload("server: {port: 8081}\n"), IsEmpty());
   const std::string log = ::testing::internal::GetCapturedStderr();
   for (const char* name : {"METRICS_INTERVAL", "SERVER_PORT"}) {
-    EXPECT_THAT(log, HasSubstr("\"where\":\"" + PlaceOf(path(), 3) + R"(","reason":")" + name +
-                               " has no effect here\""));
+    EXPECT_THAT(log, HasSubstr("\"where\":\"" + config::PlaceOf(path(), 3) + R"(","reason":")" +
+                               name + " has no effect here\""));
   }
 }
 

@@ -49,6 +49,8 @@ const char* NameOf(Limit limit) {
   switch (limit) {
     case Limit::kNone:
       return "none";
+    case Limit::kSigned:
+      return "signed";
     case Limit::kAddress:
       return "address";
     case Limit::kUser:

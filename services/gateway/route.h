@@ -29,6 +29,7 @@ enum class Audience {
 // Which bucket a request is counted in.
 enum class Limit {
   kNone,     // Health.
+  kSigned,   // None, for a partner who signs; forged signatures by address, as all guesses.
   kAddress,  // By client address: whatever takes a password, passkey or mailed code.
   kUser,     // By user; by address where nobody is known.
   kProxy,    // The same, in a bucket of its own: what goes to an upstream.

@@ -16,6 +16,13 @@ void AddAdminRoutes(RouteTable& table);     // /api/admin: users, audit log
 void AddTenantRoutes(RouteTable& table);    // /api/admin: tenants, roles, revocation
 void AddPasskeyRoutes(RouteTable& table);   // /api/admin/passkeys
 void AddBillingRoutes(RouteTable& table);
+void AddLedgerRoutes(RouteTable& table);   // /api/billing/admin: accounts, summary, ledger
+void AddPaymentRoutes(RouteTable& table);  // top-ups, portal, and the pages to come back to
+void AddProfileRoutes(RouteTable& table);  // /api/billing/profile
+void AddWebhookRoutes(RouteTable& table);  // /api/billing/webhook
+void AddPriceRoutes(RouteTable& table);  // /api/billing/admin/prices
+void AddMetricsRoutes(RouteTable& table);  // /api/system/metrics
+void AddUsageRoutes(RouteTable& table);  // /api/billing/admin/usage, /api/status/bar
 void AddJobRoutes(RouteTable& table);
 void AddConfigRoutes(RouteTable& table);   // /platform/config
 void AddCacheRoutes(RouteTable& table);    // /api/caches

@@ -1,11 +1,11 @@
 #include "gatehouse/auth/v1/tenant.methods.h"
 #include "gatehouse/billing/v1/account.methods.h"
-#include "libs/base/uuid.h"
 #include "services/gateway/audit.h"
 #include "services/gateway/cents.h"
+#include "services/gateway/idempotency_key.h"
+#include "services/gateway/policy_text.h"
 #include "services/gateway/request_context.h"
 #include "services/gateway/routes.h"
-#include "services/gateway/text.h"
 
 namespace gatehouse::gateway {
 namespace {
@@ -14,28 +14,7 @@ namespace bill = billing::v1;
 using bill::Account;
 using bill::AccountService;
 
-// The name space of adjustment keys that are not UUIDs themselves.
-constexpr char kKeySpace[] = "5b1f1a52-6f0e-4d0b-9a6b-0d6a8f3f7c11";
 constexpr std::int64_t kAdjustCentsMax = 100'000'000;
-
-const char* PolicyText(Account::Policy policy) {
-  switch (policy) {
-    case Account::POLICY_BLOCK:
-      return "block";
-    case Account::POLICY_LIMITED:
-      return "limited";
-    default:
-      return "warn";
-  }
-}
-
-Account::Policy ParsePolicy(const std::string& text) {
-  const std::string lower = AsciiLower(text);
-  if (lower == "block") return Account::POLICY_BLOCK;
-  if (lower == "warn") return Account::POLICY_WARN;
-  if (lower == "limited") return Account::POLICY_LIMITED;
-  return Account::POLICY_UNSPECIFIED;
-}
 
 // "<name>_cents" and "<name>_dollars".
 void WriteAmount(JsonWriter& json, const std::string& name, std::int64_t cents) {
@@ -67,49 +46,6 @@ void ReplyBalance(const Context& context, const Account& account) {
 
 void GetBalance(const Context& context) { WithAccount(context, ReplyBalance); }
 
-void ReplyProfile(const Context& context, const Account& account) {
-  JsonWriter json;
-  json.BeginObject().TextOrNull("plan_tier", account.plan_tier());
-  json.Field("low_balance_policy", PolicyText(account.policy()));
-  json.Field("low_balance_threshold_cents", FloorCents(account.low_threshold().amount_nanos()));
-  context->ReplyJson(200, json.EndObject().Take());
-}
-
-void GetProfile(const Context& context) { WithAccount(context, ReplyProfile); }
-
-absl::StatusOr<bill::UpdateAccountRequest> ReadProfile(const RequestContext& context) {
-  GH_ASSIGN_OR_RETURN(const std::int64_t tenant, context.Tenant());
-  GH_ASSIGN_OR_RETURN(JsonBody body, context.Body());
-  bill::UpdateAccountRequest request;
-  request.set_tenant_id(tenant);
-  const std::optional<std::string> policy = body.Text("low_balance_policy", 16);
-  if (policy) request.set_policy(ParsePolicy(*policy));
-  if (policy && request.policy() == Account::POLICY_UNSPECIFIED) {
-    body.Note("low_balance_policy", "must be block, warn or limited");
-  }
-  GH_RETURN_IF_ERROR(body.Finish());
-  return request;
-}
-
-void UpdateProfile(const Context& context) {
-  const auto request = ReadProfile(*context);
-  if (!request.ok()) return context->Fail(request.status());
-  if (request->policy() == Account::POLICY_UNSPECIFIED) return WithAccount(context, ReplyProfile);
-  JsonWriter details;
-  details.BeginObject().Field("action", "change_policy");
-  details.Field("low_balance_policy", PolicyText(request->policy())).EndObject();
-  auto event = MakeAuditEvent(*context, "billing_action",
-                              "tenant/" + std::to_string(request->tenant_id()), details.Take());
-  event.set_tenant_id(request->tenant_id());
-  AuditThen(context, event, [context, request = *request, event] {
-    context->Call(*context->upstreams().billing, AccountService::kUpdateAccount, request,
-                  [context, event](const absl::StatusOr<Account>& account) {
-                    if (account.ok()) return ReplyProfile(context, *account);
-                    FailAudited(context, event, account.status(), "billing");
-                  });
-  });
-}
-
 void WriteEntry(const bill::LedgerEntry& entry, JsonWriter& json) {
   const std::int64_t after = entry.balance_after().amount_nanos();
   json.BeginObject().Field("id", entry.id());
@@ -118,6 +54,7 @@ void WriteEntry(const bill::LedgerEntry& entry, JsonWriter& json) {
   WriteAmount(json, "amount", EntryCents(entry.amount().amount_nanos(), after));
   WriteAmount(json, "balance_after", FloorCents(after));
   json.Field("notes", entry.notes()).TextOrNull("related_job_id", entry.job_id());
+  json.TextOrNull("reverses", entry.reverses());
   json.TimeField("created_at", entry.has_create_time(), entry.create_time()).EndObject();
 }
 
@@ -149,20 +86,6 @@ void ListLedger(const Context& context) {
       });
 }
 
-// Idempotency-Key when the caller sends one: a UUID as it is, other text as a
-// UUID derived from it and the caller.
-absl::StatusOr<std::string> ReadIdempotencyKey(const RequestContext& context) {
-  const auto sent = context.request().Find("Idempotency-Key");
-  if (!sent) return UuidV7();
-  const std::string key(Trim(*sent));
-  if (key.empty() || key.size() > 255 || Printable(key, 255) != key) {
-    return Error(absl::StatusCode::kInvalidArgument, "IDEMPOTENCY_KEY_INVALID",
-                 "Idempotency-Key must be 1 to 255 printable ASCII characters");
-  }
-  if (IsUuid(key)) return AsciiLower(key);
-  return UuidV5(kKeySpace, context.principal().user_id() + "/" + key);
-}
-
 absl::StatusOr<bill::AdjustBalanceRequest> ReadAdjust(const RequestContext& context) {
   GH_ASSIGN_OR_RETURN(JsonBody body, context.Body());
   bill::AdjustBalanceRequest request;
@@ -171,6 +94,7 @@ absl::StatusOr<bill::AdjustBalanceRequest> ReadAdjust(const RequestContext& cont
   request.mutable_amount()->set_currency_code("USD");
   request.mutable_amount()->set_amount_nanos(cents * kNanosPerCent);
   request.set_reason(body.RequiredText("reason", 500));
+  request.set_promotion(body.Bool("promotion").value_or(false));
   if (!request.reason().empty() &&
       request.reason().find_first_not_of(" \t\r\n") == std::string::npos) {
     body.Note("reason", "must not be blank");
@@ -199,6 +123,7 @@ void AdjustAudited(const Context& context, const bill::AdjustBalanceRequest& req
   details.BeginObject().Field("action", "reserve_adjusted");
   details.Field("amount_cents", request.amount().amount_nanos() / kNanosPerCent);
   details.Field("reason", request.reason());
+  if (request.promotion()) details.Field("promotion", true);
   details.Field("idempotency_key", request.idempotency_key()).EndObject();
   auto event = MakeAuditEvent(*context, "admin_action",
                               "tenant/" + std::to_string(request.tenant_id()), details.Take());
@@ -234,8 +159,6 @@ void AddUserRoute(RouteTable& table, const char* method, const char* path, Handl
 void AddBillingRoutes(RouteTable& table) {
   AddUserRoute(table, "GET", "/api/billing/reserve/balance/", GetBalance);
   AddUserRoute(table, "GET", "/api/billing/reserve/ledger/", ListLedger);
-  AddUserRoute(table, "GET", "/api/billing/profile/", GetProfile);
-  AddUserRoute(table, "PATCH", "/api/billing/profile/", UpdateProfile);
   table.Add({.method = "POST",
              .path = "/api/billing/admin/reserve/adjust/",
              .audience = Audience::kPermission,

@@ -8,34 +8,34 @@ namespace gatehouse::gateway {
 
 using std::chrono::milliseconds;
 
-SectionReader::SectionReader(const ConfigNode& node, const std::string& file, const char* what,
-                             config::Problems* problems)
+SectionReader::SectionReader(const config::YamlNode& node, const std::string& file,
+                             const char* what, config::Problems* problems)
     : node_(node), file_(file), what_(what), problems_(problems) {
   asked_.reserve(16);
-  if (node.kind != ConfigNode::Kind::kMap) {
+  if (node.kind != config::YamlNode::Kind::kMap) {
     NoteAt(node.line, std::string(what) + " must be a map of keys and values");
   }
 }
 
 void SectionReader::NoteAt(int line, const std::string& text) {
-  problems_->push_back({PlaceOf(file_, line), text});
+  problems_->push_back({config::PlaceOf(file_, line), text});
 }
 
 void SectionReader::Note(const char* key, const std::string& text) {
-  const auto found = std::ranges::find(node_.members, key, &ConfigNode::Member::key);
+  const auto found = std::ranges::find(node_.members, key, &config::YamlNode::Member::key);
   NoteAt(found == node_.members.end() ? node_.line : found->line, text);
 }
 
-const ConfigNode* SectionReader::Find(const char* key) {
+const config::YamlNode* SectionReader::Find(const char* key) {
   asked_.push_back(key);
-  const ConfigNode* const found = node_.Find(key);
-  return found == nullptr || found->kind == ConfigNode::Kind::kNull ? nullptr : found;
+  const config::YamlNode* const found = node_.Find(key);
+  return found == nullptr || found->kind == config::YamlNode::Kind::kNull ? nullptr : found;
 }
 
 std::optional<std::string> SectionReader::Text(const char* key) {
-  const ConfigNode* const found = Find(key);
+  const config::YamlNode* const found = Find(key);
   if (found == nullptr) return std::nullopt;
-  if (found->kind == ConfigNode::Kind::kScalar) return found->text;
+  if (found->kind == config::YamlNode::Kind::kScalar) return found->text;
   NoteAt(found->line, std::string(key) + " must be a text");
   return std::nullopt;
 }
@@ -77,13 +77,13 @@ std::optional<milliseconds> SectionReader::Seconds(const char* key, milliseconds
 }
 
 std::vector<std::string> SectionReader::Texts(const char* key) {
-  const ConfigNode* const found = Find(key);
+  const config::YamlNode* const found = Find(key);
   if (found == nullptr) return {};
-  if (found->kind == ConfigNode::Kind::kScalar) return {found->text};
+  if (found->kind == config::YamlNode::Kind::kScalar) return {found->text};
   std::vector<std::string> texts;
-  bool is_list = found->kind == ConfigNode::Kind::kList;
-  for (const ConfigNode& item : found->items) {
-    is_list &= item.kind == ConfigNode::Kind::kScalar;
+  bool is_list = found->kind == config::YamlNode::Kind::kList;
+  for (const config::YamlNode& item : found->items) {
+    is_list &= item.kind == config::YamlNode::Kind::kScalar;
     texts.push_back(item.text);
   }
   if (is_list) return texts;
@@ -94,7 +94,7 @@ std::vector<std::string> SectionReader::Texts(const char* key) {
 std::string SectionReader::Required(const char* key) {
   const std::size_t before = problems_->size();
   std::optional<std::string> text = Text(key);
-  const bool is_map = node_.kind == ConfigNode::Kind::kMap;
+  const bool is_map = node_.kind == config::YamlNode::Kind::kMap;
   if (is_map && problems_->size() == before && text.value_or("").empty()) {
     Note(key, std::string(what_) + " needs " + key);
   }
@@ -102,7 +102,7 @@ std::string SectionReader::Required(const char* key) {
 }
 
 void SectionReader::Finish() {
-  for (const ConfigNode::Member& member : node_.members) {
+  for (const config::YamlNode::Member& member : node_.members) {
     const auto is_it = [&](const char* key) { return member.key == key; };
     if (std::ranges::any_of(asked_, is_it)) continue;
     NoteAt(member.line, "unknown key " + member.key + " of " + what_ +

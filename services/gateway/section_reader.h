@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "libs/config/settings.h"
-#include "services/gateway/config_tree.h"
+#include "libs/config/yaml_tree.h"
 
 namespace gatehouse::gateway {
 
@@ -18,11 +18,11 @@ class SectionReader {
  public:
   // `what`: "a route". All must outlive this. A node that is no map is a problem, and
   // every member is absent.
-  SectionReader(const ConfigNode& node, const std::string& file, const char* what,
+  SectionReader(const config::YamlNode& node, const std::string& file, const char* what,
                 config::Problems* problems);
 
   // nullptr when it is absent or null.
-  const ConfigNode* Find(const char* key);
+  const config::YamlNode* Find(const char* key);
   // nullopt when it is absent, and after a problem.
   std::optional<std::string> Text(const char* key);
   std::optional<std::int64_t> Int(const char* key, std::int64_t min, std::int64_t max);
@@ -44,7 +44,7 @@ class SectionReader {
   // The text of a setting, checked as libs/config does.
   std::optional<std::string> Checked(const char* key, const config::Setting& setting);
 
-  const ConfigNode& node_;
+  const config::YamlNode& node_;
   const std::string& file_;
   const char* const what_;
   config::Problems* const problems_;

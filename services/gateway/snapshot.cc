@@ -63,6 +63,13 @@ void AddRoutes(RouteTable& table) {
   AddTenantRoutes(table);
   AddPasskeyRoutes(table);
   AddBillingRoutes(table);
+  AddLedgerRoutes(table);
+  AddPaymentRoutes(table);
+  AddProfileRoutes(table);
+  AddWebhookRoutes(table);
+  AddPriceRoutes(table);
+  AddUsageRoutes(table);
+  AddMetricsRoutes(table);
   AddJobRoutes(table);
   AddConfigRoutes(table);
   AddCacheRoutes(table);

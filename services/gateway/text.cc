@@ -55,4 +55,35 @@ std::optional<std::int64_t> ParseInteger(std::string_view text) {
   return number;
 }
 
+std::optional<std::int64_t> ParseDecimal(std::string_view text, int places) {
+  const std::size_t mark = text.find_first_of("eE");
+  std::string_view exponent_text = mark == std::string_view::npos ? "0" : text.substr(mark + 1);
+  if (exponent_text.starts_with('+')) exponent_text.remove_prefix(1);
+  const std::optional<std::int64_t> exponent = ParseInteger(exponent_text);
+  if (!exponent || *exponent < -99 || *exponent > 99) return std::nullopt;
+  std::string digits(text.substr(0, mark));
+  std::int64_t shift = places + *exponent;
+  if (const std::size_t point = digits.find('.'); point != std::string::npos) {
+    shift -= static_cast<std::int64_t>(digits.size() - point - 1);
+    digits.erase(point, 1);
+  }
+  const std::size_t first = digits.starts_with('-') ? 1 : 0;
+  if (digits.find_first_not_of("0123456789", first) != std::string::npos) return std::nullopt;
+  if (digits.size() == first) return std::nullopt;
+  if (digits.find_first_not_of('0', first) == std::string::npos) return 0;
+  for (; shift < 0 && digits.ends_with('0'); ++shift) digits.pop_back();
+  if (shift < 0) return std::nullopt;
+  digits.append(static_cast<std::size_t>(shift), '0');
+  return ParseInteger(digits);
+}
+
+std::string DecimalText(std::int64_t units, int places) {
+  std::string text = std::to_string(units);
+  const std::size_t first = units < 0 ? 1 : 0;
+  const auto wanted = static_cast<std::size_t>(places) + 1 + first;
+  if (text.size() < wanted) text.insert(first, wanted - text.size(), '0');
+  text.insert(text.size() - static_cast<std::size_t>(places), 1, '.');
+  return text;
+}
+
 }  // namespace gatehouse::gateway

@@ -63,6 +63,30 @@ TEST(CentsTest, DollarsAreExactDecimalText) {
   EXPECT_EQ(DollarsText(INT64_MIN), "-92233720368547758.08");
 }
 
+TEST(DecimalTest, NumbersOfJsonAreReadExactly) {
+  EXPECT_EQ(ParseDecimal("12.5", 2), 1250);
+  EXPECT_EQ(ParseDecimal("0.1", 6), 100'000);
+  EXPECT_EQ(ParseDecimal("1e-06", 6), 1);
+  EXPECT_EQ(ParseDecimal("1.5E+2", 1), 1500);
+  EXPECT_EQ(ParseDecimal("-7", 2), -700);
+  EXPECT_EQ(ParseDecimal("1.500", 1), 15) << "zeros at the end are no decimals";
+  EXPECT_EQ(ParseDecimal("0e99", 6), 0);
+  EXPECT_EQ(ParseDecimal("92233720368547758.07", 2), INT64_MAX);
+  for (const char* bad : {"0.0000001", "1e-7", "92233720368547758.08", "1e99", "1e100", "", "-",
+                          ".", "1.2.3", "0x10", "1 ", "1e", "+1"}) {
+    EXPECT_EQ(ParseDecimal(bad, 6), std::nullopt) << bad;
+  }
+}
+
+TEST(DecimalTest, TextIsTheOtherWayRound) {
+  EXPECT_EQ(DecimalText(1250, 2), "12.50");
+  EXPECT_EQ(DecimalText(1, 6), "0.000001");
+  EXPECT_EQ(DecimalText(0, 6), "0.000000");
+  EXPECT_EQ(DecimalText(-1, 2), "-0.01");
+  EXPECT_EQ(DecimalText(-123, 2), "-1.23");
+  EXPECT_EQ(DecimalText(1'000'000, 6), "1.000000");
+}
+
 class ClientAddressTest : public ::testing::Test {
  protected:
   std::string Walk(const std::string& peer, const std::vector<std::string>& forwarded,

@@ -1,5 +1,6 @@
 #include "services/jobs/disposal.h"
 
+#include "services/jobs/activity.h"
 #include "services/jobs/job_store.h"
 #include "services/jobs/json_text.h"
 #include "services/jobs/settle.h"
@@ -13,7 +14,8 @@ constexpr std::size_t kErrorBytesMax = 2000;
 constexpr char kQueueAgain[] = R"(
 UPDATE jobs.jobs
 SET state = 'queued', lease_session = NULL, attempts = $2,
-    run_time = now() + $3::bigint * interval '1 millisecond'
+    run_time = now() + $3::bigint * interval '1 millisecond',
+    tokens_in = tokens_in + $4, tokens_out = tokens_out + $5
 WHERE id = $1::uuid)";
 
 absl::Status QueueAgain(pg::Tx& tx, Job& job, const Failure& failure, const Next& next) {
@@ -21,7 +23,10 @@ absl::Status QueueAgain(pg::Tx& tx, Job& job, const Failure& failure, const Next
       next.delayed ? RetryDelay(failure.retry, job.attempts, failure.jitter).count() : 0;
   const int number = job.attempts;
   if (!next.counts) --job.attempts;
-  tx.exec_params(kQueueAgain, job.id, job.attempts, delay);
+  // Counted with the message that owes them to billing, under the attempt's lock: once,
+  // however often that is delivered.
+  const Tokens tokens = TokensOf(failure.usage);
+  tx.exec_params(kQueueAgain, job.id, job.attempts, delay, tokens.in, tokens.out);
   if (!failure.usage.empty()) {
     GH_RETURN_IF_ERROR(AppendMessage(tx, job.id, PartMessage(job, failure.usage)));
   }
@@ -64,14 +69,16 @@ absl::StatusOr<std::vector<Job>> LockJobsOfSessions(pg::Tx& tx,
 constexpr char kEndJob[] = R"(
 UPDATE jobs.jobs
 SET state = $2, result = $3, error = $4, lease_session = NULL, end_time = now(),
-    settle_state = 'pending', settle_kind = $5, settle_payload = $6
+    settle_state = 'pending', settle_kind = $5, settle_payload = $6,
+    tokens_in = tokens_in + $7, tokens_out = tokens_out + $8
 WHERE id = $1::uuid)";
 
 absl::Status EndJob(pg::Tx& tx, const Job& job, const std::vector<UsageLine>& usage) {
   const BillingMessage message = SettleMessage(job, usage);
   const std::string error = job.state == State::kSuccess ? "" : job.error;
+  const Tokens tokens = TokensOf(usage);
   tx.exec_params(kEndJob, job.id, std::string(StateName(job.state)), job.result, error,
-                 message.kind, pg::ToBytea(message.payload));
+                 message.kind, pg::ToBytea(message.payload), tokens.in, tokens.out);
   GH_RETURN_IF_ERROR(AppendMessage(tx, job.id, message));
   return AppendExecution(tx, job);
 }

@@ -9,6 +9,7 @@
 #include "libs/log/log.h"
 #include "libs/rpc/page.h"
 #include "libs/trace/trace.h"
+#include "services/jobs/activity.h"
 #include "services/jobs/disposal.h"
 #include "services/jobs/job_request.h"
 #include "services/jobs/job_store.h"
@@ -45,6 +46,7 @@ billing::v1::ReserveRequest ReserveRequestFor(const NewJob& job, const JobType& 
   request.set_key(job.id);
   request.set_tenant_id(job.tenant_id);
   request.set_ttl_seconds(kHoldSeconds);
+  request.set_tool(job.type);
   for (const UsageLine& line : type.estimate(job.payload)) {
     billing::v1::UsageLine& added = *request.add_estimate();
     added.set_line_type(line.line_type);
@@ -115,7 +117,11 @@ JobService::JobService(pg::Database& db, const JobTypes& types, BillingPort& bil
                return ListJobEvents(call, r);
              })
       .Unary(v1::JobService::kCancelJob, plain,
-             [this](rpc::Call& call, const v1::CancelJobRequest& r) { return CancelJob(call, r); });
+             [this](rpc::Call& call, const v1::CancelJobRequest& r) { return CancelJob(call, r); })
+      .Unary(v1::JobService::kGetActivity, plain,
+             [this](rpc::Call& call, const v1::GetActivityRequest& r) {
+               return GetActivity(call, r);
+             });
 }
 
 absl::StatusOr<v1::SubmitJobResponse> JobService::SubmitJob(rpc::Call& call,
@@ -264,6 +270,22 @@ absl::StatusOr<v1::Job> JobService::CancelJob(rpc::Call& call,
   if (!cancelled.ok()) return cancelled.status();
   changed_();
   return ToProto(*cancelled);
+}
+
+absl::StatusOr<v1::Activity> JobService::GetActivity(rpc::Call& call,
+                                                     const v1::GetActivityRequest& request) {
+  GH_RETURN_IF_ERROR(CheckTenant(call.principal(), request.tenant_id()));
+  if (request.tenant_id() == 0) {
+    return Error(absl::StatusCode::kInvalidArgument, "TENANT_INVALID", "a tenant must be named");
+  }
+  GH_ASSIGN_OR_RETURN(const Activity activity,
+                      db_.Read([&](pg::Tx& tx) { return FindActivity(tx, request.tenant_id()); }));
+  v1::Activity message;
+  message.set_jobs_queued(activity.queued);
+  message.set_jobs_running(activity.running);
+  message.set_tokens_in(activity.tokens.in);
+  message.set_tokens_out(activity.tokens.out);
+  return message;
 }
 
 }  // namespace gatehouse::jobs

@@ -34,6 +34,7 @@ class JobService {
   absl::StatusOr<v1::ListJobEventsResponse> ListJobEvents(rpc::Call& call,
                                                           const v1::ListJobEventsRequest& request);
   absl::StatusOr<v1::Job> CancelJob(rpc::Call& call, const v1::CancelJobRequest& request);
+  absl::StatusOr<v1::Activity> GetActivity(rpc::Call& call, const v1::GetActivityRequest& request);
 
  private:
   struct Submitted {

@@ -28,6 +28,7 @@ absl::StatusOr<billing::v1::Hold> FakeBilling::Reserve(const billing::v1::Reserv
   {
     const std::lock_guard lock(mutex_);
     calls_.push_back("reserve " + request.key());
+    tool_ = request.tool();
     billing::v1::Hold& hold = HoldOf(request.key());
     hold.set_tenant_id(request.tenant_id());
     hold.mutable_estimate()->set_amount_nanos(kPriceNanos * request.estimate_size());
@@ -85,6 +86,11 @@ absl::StatusOr<billing::v1::Hold> FakeBilling::Release(const billing::v1::Releas
   }
   GH_RETURN_IF_ERROR(Ask(lose, "release"));
   return answer;
+}
+
+std::string FakeBilling::tool() {
+  const std::lock_guard lock(mutex_);
+  return tool_;
 }
 
 std::vector<std::string> FakeBilling::calls() {

@@ -48,6 +48,7 @@ class FakeBilling final : public BillingPort {
   std::vector<std::string> calls();
   int CountCalls(const std::string& prefix);
   std::int64_t CapturedNanos(const std::string& key);
+  std::string tool();  // Of the last reservation.
 
  private:
   absl::Status Ask(const std::function<absl::Status(const std::string&)>& knob,
@@ -56,6 +57,7 @@ class FakeBilling final : public BillingPort {
 
   std::mutex mutex_;
   std::vector<std::string> calls_;                                         // guarded by mutex_
+  std::string tool_;                                                       // guarded by mutex_
   std::map<std::string, billing::v1::Hold> holds_;                         // guarded by mutex_
   std::map<std::pair<std::string, std::int64_t>, std::int64_t> captures_;  // guarded by mutex_
 };

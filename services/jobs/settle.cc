@@ -20,11 +20,27 @@ struct Confirmed {
   TimelineLine line;
 };
 
+billing::v1::WorkOutcome OutcomeOf(State state) {
+  switch (state) {
+    case State::kSuccess:
+      return billing::v1::WORK_OUTCOME_SUCCESS;
+    case State::kFailed:
+      return billing::v1::WORK_OUTCOME_FAILED;
+    case State::kCancelled:
+      return billing::v1::WORK_OUTCOME_CANCELLED;
+    case State::kQueued:
+    case State::kRunning:
+      return billing::v1::WORK_OUTCOME_UNSPECIFIED;
+  }
+  return billing::v1::WORK_OUTCOME_UNSPECIFIED;
+}
+
 BillingMessage CaptureMessage(const Job& job, const std::vector<UsageLine>& usage, bool final) {
   billing::v1::CaptureRequest request;
   request.set_key(job.id);
   request.set_capture_number(job.fencing_token);
   request.set_final(final);
+  if (final) request.set_outcome(OutcomeOf(job.state));
   for (const UsageLine& line : usage) {
     billing::v1::UsageLine& added = *request.add_usage();
     added.set_line_type(line.line_type);
@@ -71,6 +87,7 @@ BillingMessage SettleMessage(const Job& job, const std::vector<UsageLine>& usage
   if (job.state == State::kSuccess || !usage.empty()) return CaptureMessage(job, usage, true);
   billing::v1::ReleaseRequest request;
   request.set_key(job.id);
+  request.set_outcome(OutcomeOf(job.state));
   return {kRelease, request.SerializeAsString()};
 }
 

@@ -20,8 +20,8 @@ struct BillingMessage {
   std::string payload;
 };
 BillingMessage BindMessage(const std::string& job_id);
-// The last message of a job that ended: a final capture after success or when
-// there is usage, else a release.
+// The last message of a job that ended, which tells how: a final capture after success
+// or when there is usage, else a release.
 BillingMessage SettleMessage(const Job& job, const std::vector<UsageLine>& usage);
 // A capture that others will follow.
 BillingMessage PartMessage(const Job& job, const std::vector<UsageLine>& usage);

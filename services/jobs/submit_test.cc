@@ -39,6 +39,7 @@ TEST_F(SubmitTest, ReservesAndQueuesTheJob) {
   EXPECT_EQ(job.trace_id(), "0af7651916cd43dd8448eb211c80319c");
   EXPECT_FALSE(job.has_cost());
   EXPECT_THAT(billing_.calls(), ElementsAre("reserve " + job.id()));
+  EXPECT_EQ(billing_.tool(), job.type());
   EXPECT_THAT(OutboxKinds(job.id()), ElementsAre("billing.bind"));
   EXPECT_THAT(Timeline(job.id()), ElementsAre("api submitted", "billing reserved", "queue queued"));
   EXPECT_EQ(Value("SELECT type || ' ' || subject || ' ' || (data->>'status') FROM jobs.events"),

@@ -55,11 +55,17 @@ def contents(has_viewers):
     return files
 
 
+def with_assets(text, names):
+    return re.sub(r"{{(.*?)}}", lambda found: "/docs/assets/" + names[found.group(1)],
+                  text).encode()
+
+
 def pages(names, has_viewers):
     for name in ("docs.html", "redoc.html"):
         text = (HERE / (name if has_viewers else "missing.html")).read_text()
-        yield name, re.sub(r"{{(.*?)}}", lambda found: "/docs/assets/" + names[found.group(1)],
-                           text).encode()
+        yield name, with_assets(text, names)
+    for name in ("topup_success.html", "topup_cancel.html"):
+        yield name, with_assets((HERE / name).read_text(), names)
 
 
 def write(path, content):

@@ -1,10 +1,10 @@
-#include "services/gateway/config_tree.h"
+#include "libs/config/yaml_tree.h"
 
 #include <yaml.h>
 
 #include <algorithm>
 
-namespace gatehouse::gateway {
+namespace gatehouse::config {
 namespace {
 
 constexpr int kDepthMax = 16;
@@ -65,11 +65,11 @@ int LineOf(const yaml_event_t& event) { return static_cast<int>(event.start_mark
 
 class TreeBuilder {
  public:
-  TreeBuilder(std::string_view text, const std::string& file, config::Problems* problems)
+  TreeBuilder(std::string_view text, const std::string& file, Problems* problems)
       : events_(text), file_(file), problems_(problems) {}
 
-  std::optional<ConfigNode> Build() {
-    ConfigNode root;
+  std::optional<YamlNode> Build() {
+    YamlNode root;
     int documents = 0;
     while (const yaml_event_t* event = events_.Next()) {
       switch (event->type) {
@@ -95,14 +95,13 @@ class TreeBuilder {
   }
 
   // The node that begins with `event`.
-  bool Read(const yaml_event_t& event, int depth, ConfigNode* node) {
+  bool Read(const yaml_event_t& event, int depth, YamlNode* node) {
     node->line = LineOf(event);
     if (depth > kDepthMax) return Refuse(node->line, "nested too deep"), false;
     switch (event.type) {
       case YAML_SCALAR_EVENT:
         node->text = TextOf(event);
-        node->kind =
-            IsNull(event, node->text) ? ConfigNode::Kind::kNull : ConfigNode::Kind::kScalar;
+        node->kind = IsNull(event, node->text) ? YamlNode::Kind::kNull : YamlNode::Kind::kScalar;
         return true;
       case YAML_SEQUENCE_START_EVENT:
         return ReadItems(depth, node);
@@ -113,8 +112,8 @@ class TreeBuilder {
     }
   }
 
-  bool ReadItems(int depth, ConfigNode* node) {
-    node->kind = ConfigNode::Kind::kList;
+  bool ReadItems(int depth, YamlNode* node) {
+    node->kind = YamlNode::Kind::kList;
     while (const yaml_event_t* event = events_.Next()) {
       if (event->type == YAML_SEQUENCE_END_EVENT) return true;
       if (!Read(*event, depth + 1, &node->items.emplace_back())) return false;
@@ -122,8 +121,8 @@ class TreeBuilder {
     return Refuse(events_.FaultLine(), events_.Fault()), false;
   }
 
-  bool ReadMembers(int depth, ConfigNode* node) {
-    node->kind = ConfigNode::Kind::kMap;
+  bool ReadMembers(int depth, YamlNode* node) {
+    node->kind = YamlNode::Kind::kMap;
     node->members.reserve(kMembersUsual);
     while (const yaml_event_t* event = events_.Next()) {
       if (event->type == YAML_MAPPING_END_EVENT) return true;
@@ -131,8 +130,8 @@ class TreeBuilder {
       if (event->type != YAML_SCALAR_EVENT) return Refuse(line, "a key must be a text"), false;
       std::string key = TextOf(*event);
       if (node->Find(key) != nullptr) Refuse(line, key + " is there twice");
-      ConfigNode::Member& member =
-          node->members.emplace_back(ConfigNode::Member{std::move(key), line, {}});
+      YamlNode::Member& member =
+          node->members.emplace_back(YamlNode::Member{std::move(key), line, {}});
       event = events_.Next();
       if (event == nullptr) break;
       if (!Read(*event, depth + 1, &member.value)) return false;
@@ -142,21 +141,21 @@ class TreeBuilder {
 
   Events events_;
   const std::string& file_;
-  config::Problems* const problems_;
+  Problems* const problems_;
 };
 
 }  // namespace
 
-const ConfigNode* ConfigNode::Find(std::string_view key) const {
+const YamlNode* YamlNode::Find(std::string_view key) const {
   const auto found = std::ranges::find(members, key, &Member::key);
   return found == members.end() ? nullptr : &found->value;
 }
 
-std::optional<ConfigNode> ParseConfigTree(std::string_view text, const std::string& file,
-                                          config::Problems* problems) {
+std::optional<YamlNode> ParseYamlTree(std::string_view text, const std::string& file,
+                                      Problems* problems) {
   return TreeBuilder(text, file, problems).Build();
 }
 
 std::string PlaceOf(const std::string& file, int line) { return file + ':' + std::to_string(line); }
 
-}  // namespace gatehouse::gateway
+}  // namespace gatehouse::config

@@ -10,33 +10,33 @@
 
 #include "libs/config/problem.h"
 
-namespace gatehouse::gateway {
+namespace gatehouse::config {
 
-struct ConfigNode {
+struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   struct Member;
 
-  const ConfigNode* Find(std::string_view key) const;  // nullptr: no such member.
+  const YamlNode* Find(std::string_view key) const;  // nullptr: no such member.
 
   Kind kind = Kind::kNull;  // Null: "key:" without a value, "~" and "null", too.
   int line = 0;             // From 1.
   std::string text;         // Of a scalar.
-  std::vector<ConfigNode> items;
+  std::vector<YamlNode> items;
   std::vector<Member> members;  // In their order; keys are unique.
 };
 
-struct ConfigNode::Member {
+struct YamlNode::Member {
   std::string key;
   int line = 0;
-  ConfigNode value;
+  YamlNode value;
 };
 
 // nullopt after a fault of syntax, which is one problem; keys that come twice are
 // problems, too. `file` is what problems call it. An empty text is null.
-std::optional<ConfigNode> ParseConfigTree(std::string_view text, const std::string& file,
-                                          config::Problems* problems);
+std::optional<YamlNode> ParseYamlTree(std::string_view text, const std::string& file,
+                                      Problems* problems);
 
 // "gateway.yaml:12"
 std::string PlaceOf(const std::string& file, int line);
 
-}  // namespace gatehouse::gateway
+}  // namespace gatehouse::config

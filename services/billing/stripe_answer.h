@@ -1,0 +1,28 @@
+// What Stripe's API answered, as a document or an error of ours; and how requests are
+// written. Pure. Not the transport (stripe_client.h).
+#pragma once
+
+#include <string>
+
+#include "libs/status/status.h"
+#include "services/billing/json_document.h"
+
+namespace gatehouse::billing {
+
+struct StripeAnswer {
+  long http_status = 0;         // 0: there was none.
+  std::string transport_error;  // Why there was none.
+  std::string body;
+  bool may_retry = true;  // False: Stripe says that asking again is no use.
+};
+
+// The document of an answer that says yes; otherwise as StripeClient documents it.
+absl::StatusOr<JsonDocument> ReadStripeAnswer(const StripeAnswer& answer);
+
+// UNAVAILABLE / STRIPE_UNAVAILABLE: the time was over before Stripe was asked.
+absl::Status StripeTimeout();
+
+// A text from Stripe for people: printable, at most 300 bytes.
+std::string ForPeople(const std::string& text);
+
+}  // namespace gatehouse::billing

@@ -1,0 +1,321 @@
+// Usage, added up by the hour or not: the answers must be the same.
+#include <map>
+#include <random>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
+#include "libs/base/time_text.h"
+#include "libs/rpc/timestamp.h"
+#include "services/billing/billing_testing.h"
+#include "services/billing/usage_rollup.h"
+#include "services/billing/usage_service.h"
+#include "services/billing/usage_store.h"
+
+namespace gatehouse::billing {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using ::testing::ElementsAre;
+
+struct Line {
+  std::string line_type;
+  std::string resource;
+  std::int64_t quantity = 0;
+  std::int64_t nanos = 0;
+};
+struct Sample {
+  std::int64_t tenant_id = 0;
+  Time time{};
+  std::string tool;
+  std::vector<Line> lines;
+  std::string outcome = "success";
+};
+
+std::string TimeText(Time time) { return absl::StrCat("timestamptz '", FormatTime(time), "'"); }
+
+class UsageTest : public BillingTest {
+ protected:
+  UsageTest() {
+    Execute(absl::StrCat("UPDATE billing.usage_mark SET hour = ", TimeText(Hour(-48))));
+  }
+
+  // The beginning of the hour in hand, and of others before it.
+  Time Hour(int offset = 0) const { return now_ + hours(offset); }
+
+  // Ended work with one capture, as the service would have stored it then.
+  void Store(const std::vector<Sample>& samples) {
+    std::string sql;
+    for (const Sample& sample : samples) {
+      const std::string key = UuidV7();
+      std::int64_t amount = 0;
+      std::vector<std::string> lines;
+      for (const Line& line : sample.lines) {
+        amount += line.nanos;
+        lines.push_back(absl::StrCat(R"({"line_type":")", line.line_type, R"(","resource":")",
+                                     line.resource, R"(","quantity":)", line.quantity,
+                                     R"(,"amount_nanos":)", line.nanos, "}"));
+      }
+      absl::StrAppend(
+          &sql, "INSERT INTO billing.accounts (tenant_id) VALUES (", sample.tenant_id,
+          ") ON CONFLICT DO NOTHING; INSERT INTO billing.holds (key, tenant_id, request_hash, "
+          "state, estimate_nanos, held_nanos, estimate_lines, price_version, policy, decision, "
+          "decision_reason, expire_time, outcome, end_time) VALUES ('",
+          key, "', ", sample.tenant_id, ", decode(repeat('00', 32), 'hex'), 'captured', 0, 0, ",
+          "'[]', 1, 'warn', 'allowed', '', now(), '", sample.outcome, "', ", TimeText(sample.time),
+          "); INSERT INTO billing.captures (hold_key, capture_number, request_hash, amount_nanos, ",
+          "usage_lines, entry_id, response, create_time, tool, tenant_id, price_version) VALUES ('",
+          key, "', 1, decode(repeat('00', 32), 'hex'), ", amount, ", '[", absl::StrJoin(lines, ","),
+          "]', ", amount > 0 ? "gen_random_uuid()" : "NULL", ", '', ", TimeText(sample.time), ", '",
+          sample.tool, "', ", sample.tenant_id, ", 1);");
+    }
+    Execute(sql);
+  }
+
+  int RollUp() {
+    int added = 0;
+    while (true) {
+      const auto more = RollUpOneHour(db_);
+      EXPECT_TRUE(more.ok()) << more.status();
+      if (!more.ok() || !*more) return added;
+      ++added;
+    }
+  }
+
+  v1::QueryCostsRequest RequestOf(Time start, Time end, std::int64_t tenant_id = 0) {
+    v1::QueryCostsRequest request;
+    request.set_tenant_id(tenant_id);
+    *request.mutable_start_time() = rpc::ToTimestamp(start);
+    *request.mutable_end_time() = rpc::ToTimestamp(end);
+    return request;
+  }
+  v1::QueryCostsResponse Query(Time start, Time end, std::int64_t tenant_id = 0) {
+    const auto costs = service_.QueryCosts(RequestOf(start, end, tenant_id));
+    EXPECT_TRUE(costs.ok()) << costs.status();
+    return costs.ok() ? *costs : v1::QueryCostsResponse();
+  }
+  template <typename Ask>
+  auto Read(Ask ask) {
+    auto result = db_.Read([&](pg::Tx& tx) { return ask(tx); });
+    EXPECT_TRUE(result.ok()) << result.status();
+    return *result;
+  }
+
+  // "name cost events in out" of each group.
+  static std::vector<std::string> Texts(
+      const google::protobuf::RepeatedPtrField<v1::CostGroup>& groups) {
+    std::vector<std::string> texts;
+    for (const v1::CostGroup& group : groups) {
+      const std::string name = group.tenant_id() > 0 ? absl::StrCat(group.tenant_id())
+                               : group.tool().empty()
+                                   ? absl::StrCat(group.provider(), "|", group.model())
+                                   : group.tool();
+      texts.push_back(absl::StrCat(name, " ", group.cost().amount_nanos(), " ", group.event_count(),
+                                   " ", group.tokens_in(), " ", group.tokens_out()));
+    }
+    return texts;
+  }
+
+  const Time now_ = std::chrono::floor<hours>(std::chrono::system_clock::now());
+  UsageService service_{db_};
+};
+
+TEST_F(UsageTest, CostsAreGroupedByTenantToolAndModel) {
+  Store({{7,
+          Hour(-5),
+          "chat",
+          {{"prompt_tokens", "openai/gpt/x", 100, 15},
+           {"completion_tokens", "openai/gpt/x", 10, 6},
+           {"per_job", "chat", 1, 1000}}},
+         {7, Hour(-4), "search", {{"embedding_tokens", "tiny", 50, 5}}},
+         {8, Hour(-4), "chat", {{"prompt_tokens", "local/llama", 7, 0}}}});
+  const auto costs = Query(Hour(-10), Hour());
+  EXPECT_THAT(Texts(costs.tenants()), ElementsAre("7 1026 2 150 10", "8 0 1 7 0"));
+  EXPECT_THAT(Texts(costs.tools()), ElementsAre("chat 1021 2 107 10", "search 5 1 50 0"));
+  EXPECT_THAT(Texts(costs.models()),
+              ElementsAre("openai|gpt/x 21 2 100 10", "|tiny 5 1 50 0", "local|llama 0 1 7 0"));
+  EXPECT_EQ(costs.total().amount_nanos(), 1026);
+  EXPECT_THAT(Texts(Query(Hour(-10), Hour(), 8).tenants()), ElementsAre("8 0 1 7 0"));
+  EXPECT_THAT(Texts(Query(Hour(-4), Hour(-3)).tenants()), ElementsAre("7 5 1 50 0", "8 0 1 7 0"));
+}
+
+TEST_F(UsageTest, OnlyTheDearestAreListed) {
+  std::vector<Sample> samples;
+  for (int i = 0; i < 15; ++i) {
+    samples.push_back({7,
+                       Hour(-3),
+                       absl::StrCat("tool", i),
+                       {{"prompt_tokens", absl::StrCat("p/m", i), 1, 100 + i}}});
+  }
+  Store(samples);
+  v1::QueryCostsRequest request = RequestOf(Hour(-5), Hour());
+  EXPECT_EQ(service_.QueryCosts(request)->tools_size(), 10);
+  EXPECT_EQ(service_.QueryCosts(request)->models(0).model(), "m14");
+  request.set_top(3);
+  EXPECT_EQ(service_.QueryCosts(request)->models_size(), 3);
+}
+
+TEST_F(UsageTest, APeriodIsWholeHoursInOrder) {
+  const auto reason = [&](Time start, Time end) {
+    return Reason(service_.QueryCosts(RequestOf(start, end)).status());
+  };
+  EXPECT_EQ(reason(Hour(-1), Hour()), "");
+  EXPECT_EQ(reason(Hour(), Hour()), "PERIOD_INVALID");
+  EXPECT_EQ(reason(Hour(-1) + minutes(1), Hour()), "PERIOD_INVALID");
+  EXPECT_EQ(reason(Hour(-1), Hour() + minutes(1)), "PERIOD_INVALID");
+  EXPECT_EQ(reason(Hour(-24 * 3660), Hour()), "PERIOD_INVALID");
+  EXPECT_EQ(Reason(service_.QueryCosts({}).status()), "PERIOD_INVALID");
+}
+
+TEST_F(UsageTest, WhatTheServiceCapturesIsFoundAtOnce) {
+  Credit(7, 1'000'000'000);
+  const std::string key = UuidV7();
+  v1::ReserveRequest reserve = ReserveRequestOf(key, 7, 2);
+  reserve.set_tool("stats");
+  ASSERT_TRUE(Reserve(reserve).ok());
+  ASSERT_TRUE(Capture(key, 1, 2).ok());
+  const auto costs = Query(Hour(-1), Hour(2));
+  EXPECT_THAT(Texts(costs.tools()), ElementsAre("stats 40000000 1 0 0"));
+  EXPECT_THAT(Texts(costs.tenants()), ElementsAre("7 40000000 1 0 0"));
+}
+
+TEST_F(UsageTest, CapturesOfBeforeHaveTheTenantOfTheHoldAndTheToolOfTheirJob) {
+  Store({{7, Hour(-5), "", {{"per_job", "text.stats", 1, 20}}},
+         {7, Hour(-5), "", {{"per_request", "api", 1, 3}}}});
+  Execute("UPDATE billing.captures SET tenant_id = NULL, price_version = NULL");
+  const std::vector<std::string> expected = {"text.stats 20 1 0 0", "unknown 3 1 0 0"};
+  EXPECT_EQ(Texts(Query(Hour(-6), Hour(), 7).tools()), expected);
+  EXPECT_GT(RollUp(), 0);
+  EXPECT_EQ(Texts(Query(Hour(-6), Hour(), 7).tools()), expected);
+}
+
+TEST_F(UsageTest, AddedUpOrNotTheAnswersAreTheSame) {
+  std::mt19937 engine(5);
+  const auto random = [&](int below) { return static_cast<int>(engine() % below); };
+  const std::vector<std::string> types = {"prompt_tokens", "completion_tokens", "embedding_tokens",
+                                          "per_job"};
+  std::vector<Sample> samples;
+  std::int64_t total = 0;
+  for (int i = 0; i < 300; ++i) {
+    Sample sample{.tenant_id = 1 + random(4),
+                  .time = Hour(-random(48)) + minutes(random(60)),
+                  .tool = absl::StrCat("tool", random(3)),
+                  .lines = {},
+                  .outcome = random(5) == 0 ? "failed" : "success"};
+    for (int line = random(4); line > 0; --line) {
+      sample.lines.push_back(
+          {types[random(4)], absl::StrCat("p/m", random(3)), random(1000), random(100'000)});
+      total += sample.lines.back().nanos;
+    }
+    samples.push_back(sample);
+  }
+  Store(samples);
+  const auto ask = [&](std::int64_t tenant_id) {
+    const UsagePeriod period{.tenant_id = tenant_id, .start = Hour(-40), .end = Hour(-2)};
+    std::string text = Query(period.start, period.end, tenant_id).DebugString();
+    const auto totals = Read([&](pg::Tx& tx) { return UsageTotals(tx, period); });
+    const auto work = Read([&](pg::Tx& tx) { return WorkTotals(tx, period); });
+    absl::StrAppend(&text, totals.cost_nanos, " ", totals.active_tenants, " ", totals.tokens_in,
+                    " ", work.success, " ", work.failed, " ", work.cancelled);
+    for (const UsageDay& day : Read([&](pg::Tx& tx) { return DailyUsage(tx, period); })) {
+      absl::StrAppend(&text, "\n", FormatTime(day.day), " ", day.cost_nanos, " ", day.capture_count,
+                      " ", day.active_tenants);
+    }
+    for (const WorkDay& day : Read([&](pg::Tx& tx) { return DailyWork(tx, period); })) {
+      absl::StrAppend(&text, "\n", FormatTime(day.day), " ", day.work.failed);
+    }
+    return text;
+  };
+  EXPECT_EQ(Query(Hour(-48), Hour(1)).total().amount_nanos(), total);
+  const std::string all = ask(0);
+  const std::string one = ask(2);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(*RollUpOneHour(db_));
+  EXPECT_EQ(ask(0), all) << "the mark is in the middle of the period";
+  EXPECT_EQ(ask(2), one);
+  RollUp();
+  EXPECT_EQ(ask(0), all);
+  EXPECT_EQ(ask(2), one);
+  EXPECT_EQ(Query(Hour(-48), Hour(1)).total().amount_nanos(), total);
+  ExpectSql(
+      "SELECT (SELECT sum(cost_nanos) FROM billing.capture_hours) = "
+      "(SELECT sum(cost_nanos) FROM billing.usage_hours)");
+}
+
+TEST_F(UsageTest, ManyProcessesAddEachHourUpOnce) {
+  std::vector<Sample> samples;
+  for (int i = 1; i < 48; ++i) samples.push_back({7, Hour(-i), "t", {{"per_job", "t", 1, i}}});
+  Store(samples);
+  const std::int64_t before = Query(Hour(-48), Hour()).total().amount_nanos();
+  std::atomic<int> added = 0;
+  Together(4, [&](int) { added += RollUp(); });
+  added += RollUp();
+  EXPECT_GE(added, 46);
+  EXPECT_LE(added, 48);
+  EXPECT_EQ(Query(Hour(-48), Hour()).total().amount_nanos(), before);
+}
+
+TEST_F(UsageTest, AnHourThatIsNotOverForLongIsLeft) {
+  Execute(absl::StrCat("UPDATE billing.usage_mark SET hour = ", TimeText(Hour(1))));
+  EXPECT_FALSE(*RollUpOneHour(db_));
+  EXPECT_FALSE(*RollUpOneHour(db_, std::chrono::seconds(-60))) << "it has an hour to go";
+}
+
+TEST_F(UsageTest, AnHourWaitsForWhoMayStillWriteIntoIt) {
+  // As if the next hours had passed: then nobody may be left from now.
+  Execute(absl::StrCat("UPDATE billing.usage_mark SET hour = ", TimeText(Hour(1))));
+  const std::chrono::seconds ended = -hours(2);
+  const absl::Status writer = db_.InTransaction([&](pg::Tx& tx) {
+    tx.exec("SELECT 1");
+    EXPECT_FALSE(*RollUpOneHour(db_, ended)) << "a transaction began in that hour";
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(writer.ok()) << writer;
+  EXPECT_TRUE(Eventually([&] { return *RollUpOneHour(db_, ended); }));
+}
+
+TEST_F(UsageTest, AnHourThatAnotherProcessIsAtIsLeftToIt) {
+  const absl::Status other = db_.InTransaction([&](pg::Tx& tx) {
+    tx.exec("SELECT FROM billing.usage_mark FOR UPDATE");
+    EXPECT_FALSE(*RollUpOneHour(db_));
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(other.ok()) << other;
+  EXPECT_TRUE(*RollUpOneHour(db_));
+}
+
+TEST_F(UsageTest, ASumThatIsTooLargeIsAnErrorAndNotAWrongNumber) {
+  const Line most{"completion_tokens", "p/m", INT64_MAX, 0};
+  Store({{7, Hour(-2), "t", {most}}, {7, Hour(-2), "t", {most}}});
+  EXPECT_EQ(Reason(service_.QueryCosts(RequestOf(Hour(-3), Hour())).status()), "SUM_OUT_OF_RANGE");
+}
+
+TEST_F(UsageTest, WorkIsCountedByItsOutcomeWhenItEnded) {
+  Store({{7, Hour(-3), "t", {}, "success"},
+         {7, Hour(-3), "t", {}, "failed"},
+         {8, Hour(-2), "t", {}, "cancelled"}});
+  Credit(7, 1'000'000'000);
+  const std::string key = UuidV7();
+  ASSERT_TRUE(Reserve(key, 7).ok());
+  ASSERT_TRUE(Release(key, v1::WORK_OUTCOME_FAILED).ok());
+  const UsagePeriod all{.tenant_id = 0, .start = Hour(-5), .end = Hour(2)};
+  const WorkCounts work = Read([&](pg::Tx& tx) { return WorkTotals(tx, all); });
+  EXPECT_EQ(work.success, 1);
+  EXPECT_EQ(work.failed, 2);
+  EXPECT_EQ(work.cancelled, 1);
+}
+
+TEST_F(UsageTest, TheRollupWorksByItself) {
+  Store({{7, Hour(-3), "t", {{"per_job", "t", 1, 5}}}});
+  const UsageRollup rollup(db_);
+  const auto rows = [&] {
+    return *db_.Read([](pg::Tx& tx) -> absl::StatusOr<int> {
+      return tx.exec1("SELECT count(*) FROM billing.usage_hours")[0].as<int>();
+    });
+  };
+  EXPECT_TRUE(Eventually([&] { return rows() == 1; }));
+}
+
+}  // namespace
+}  // namespace gatehouse::billing
