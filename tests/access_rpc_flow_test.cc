@@ -17,6 +17,7 @@
 #include "gatehouse/auth/v1/user.pb.h"
 #include "gatehouse/billing/v1/account.pb.h"
 #include "gatehouse/billing/v1/hold.pb.h"
+#include "gatehouse/billing/v1/payment.pb.h"
 #include "gatehouse/event/v1/event.pb.h"
 #include "gatehouse/invitations/v1/invitations.pb.h"
 #include "gatehouse/jobs/v1/job.pb.h"
@@ -55,6 +56,7 @@ void LinkMessages() {
   auth::v1::Token::descriptor();
   auth::v1::User::descriptor();
   billing::v1::Account::descriptor();
+  billing::v1::Profile::descriptor();
   billing::v1::ReserveRequest::descriptor();
   event::v1::WatchRequest::descriptor();
   invitations::v1::Invitation::descriptor();

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/harness/fake_stripe.h"
 #include "tests/harness/stack.h"
 
 namespace gatehouse {
@@ -45,11 +46,19 @@ class SeedCommands : public ::testing::Test {
   void SetUp() override {
     Stack::Options options;
     options.common["ADMIN_EMAIL"] = "admin@doorman.dev";
+    options.own["billing"] = {{"STRIPE_SECRET_KEY", "sk_test_flow"},
+                              {"STRIPE_WEBHOOK_SECRET", "whsec_flow"}};
     stack_ = std::make_unique<Stack>(options);
     ASSERT_EQ(stack_->Start(), "");
+    stripe_ = std::make_unique<harness::FakeStripe>(stack_->directory());
+    ASSERT_TRUE(stripe_->Start("", "whsec_flow"));
+    stack_->at("billing").environment()["STRIPE_API_BASE"] = stripe_->Url();
+    ASSERT_TRUE(stack_->Restart("billing"));
+    ASSERT_TRUE(stack_->AwaitHealthy());
     const std::string login =
         R"({"username":"admin","password":)" + Quote(Stack::kAdminPassword) + "}";
     const std::string user_token = stack_->SignUp("ada");
+    stack_->Credit(stack_->TenantOf(user_token), 5000);
     stack_->SignUp("alice");
     stack_->SignUp("jane");
     placeholders_ = {
@@ -67,31 +76,36 @@ class SeedCommands : public ::testing::Test {
     std::ofstream(stack_->directory() + "/.curlrc")
         << "silent\nconnect-to = \"localhost:8000:" << edge
         << "\"\nconnect-to = \"localhost:3001:" << edge
-        << "\"\nwrite-out = \"\\nstatus %{http_code}\\n\"\n";
+        << "\"\nwrite-out = \"%{stderr}\\nstatus %{http_code}\\n\"\n";
     setenv("CURL_HOME", stack_->directory().c_str(), 1);
     setenv("BASE", "http://localhost:3001", 1);
     setenv("COOKIE", (stack_->directory() + "/cookies").c_str(), 1);
   }
 
+  // What the lines printed, and what they wrote into a file.
   std::string Run(std::string lines) {
     for (const auto& [word, value] : placeholders_) Replace(word, value, &lines);
     const std::string script = stack_->directory() + "/command.sh";
     const std::string output = stack_->directory() + "/command.out";
-    std::ofstream(script) << lines;
+    const std::string written = stack_->directory() + "/ledger_export.csv";
+    std::ofstream(script) << "cd " << stack_->directory() << "\n" << lines;
     const int status = std::system(("bash " + script + " > " + output + " 2>&1").c_str());
     std::ifstream file(output);
     std::stringstream text;
     text << file.rdbuf();
+    if (std::ifstream export_file(written); export_file.good()) text << export_file.rdbuf();
+    std::remove(written.c_str());
     return text.str() + (status == 0 ? "" : "\nthe command failed");
   }
 
+  std::unique_ptr<harness::FakeStripe> stripe_;
   std::unique_ptr<Stack> stack_;
   std::vector<std::pair<std::string, std::string>> placeholders_;
 };
 
 TEST_F(SeedCommands, EachLineOfTheDocumentsWorksAsWritten) {
   const std::vector<Command> commands = ReadCommands();
-  ASSERT_EQ(commands.size(), 16u);
+  ASSERT_EQ(commands.size(), 23u);
   for (const Command& command : commands) {
     const std::string output = Run(command.lines);
     EXPECT_THAT(output, testing::HasSubstr("\nstatus " + command.status + "\n")) << command.lines;

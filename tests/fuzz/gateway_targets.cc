@@ -68,7 +68,7 @@ void SignedToken(std::string_view input) {
 // Whatever a file says, there is an answer: a tree and its sections, or problems.
 void ConfigText(std::string_view input) {
   config::Problems problems;
-  const auto tree = gateway::ParseConfigTree(input, "file", &problems);
+  const auto tree = config::ParseYamlTree(input, "file", &problems);
   Require(tree.has_value() || !problems.empty(), "neither a tree nor a problem");
   if (!tree) return;
   const gateway::ConfigSections sections = gateway::ReadSections(*tree, "file", &problems);

@@ -137,6 +137,33 @@ async function documents () {
   await call('getDocument', { status: 304, values: { 'If-None-Match': headers.get('etag') } })
 }
 
+async function accounts () {
+  const values = { tenant: ada.tenant }
+  await call('getBillingAccount', { as: admin, values })
+  await call('changeBillingAccount', { as: admin, values })
+  const { ledger_entry_id: id } = await call('adjustReserve', {
+    as: admin,
+    values: { 'Idempotency-Key': 'second' },
+    body: { tenant_id: ada.tenant, amount_cents: 5, reason: 'Credit' }
+  })
+  await call('reverseLedgerEntry', { as: admin, values: { id, 'Idempotency-Key': 'third' } })
+}
+
+// No payment provider is configured here.
+async function payments () {
+  for (const id of ['createTopupSession', 'createPortalSession', 'receiveStripeEvent']) {
+    await call(id, { as: ada.token, status: 503 })
+  }
+}
+
+async function metrics () {
+  const today = new Date().toISOString().slice(0, 10)
+  const values = { start_date: '2025-01-01', end_date: today, metric: 'mrr' }
+  await call('getMetricsSummary', { as: admin, values })
+  await call('getMetricsTimeseries', { as: admin, values: { ...values, start_date: today } })
+  await call('exportMetrics', { as: admin, values: { ...values, start_date: today } })
+}
+
 // Whatever needs no more than its example and an administrator.
 async function others () {
   for (const [id, { security }] of contract.operations) {
@@ -162,6 +189,9 @@ await passwords()
 await sessions()
 await tokens()
 await jobs()
+await accounts()
+await payments()
+await metrics()
 await tenants()
 await documents()
 await refusals()
