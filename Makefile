@@ -8,7 +8,7 @@ STACK := python3 deploy/local/stack.py
 PAGES := tools/npm.sh services/gateway/pages || echo "npm has no packages for us: /docs and /redoc stay plain"
 SERVICES := gateway auth invitations billing jobs orchestrator_monitor
 
-.PHONY: help deps build demo test soak-identity soak-edge fuzz browser up down restart status health logs migrate migration bootstrap dbshell lint asan tsan bench clean
+.PHONY: help deps build demo test soak-billing soak-identity soak-edge fuzz browser up down restart status health logs migrate migration bootstrap dbshell lint asan tsan bench clean
 .DEFAULT_GOAL := help
 
 help: ## Lists the verbs
@@ -21,6 +21,8 @@ demo: ## Builds, starts the stack, walks the main job, leaves the stack running
 	@tools/deps.sh tools/packages.txt && { $(PAGES); } && tools/build.sh build default $(JOBS) programs && $(STACK) up --if-needed && python3 deploy/local/demo.py
 test: build ## Builds and runs every test
 	@tools/deps.sh tools/packages-test.txt && tools/npm.sh tests/clients && tools/npm.sh tests/openapi && ctest --test-dir build --output-on-failure -j $(JOBS)
+soak-billing: deps ## Ten million random money operations while billing and PostgreSQL are killed
+	@tools/build.sh build default $(JOBS) programs billing_history_flow_test && HISTORY_OPERATIONS=$${HISTORY_OPERATIONS:-10000000} build/tests/billing_history_flow_test
 soak-identity: deps ## Refreshes, revokes and redeems a million times while services are killed; compares times
 	@tools/build.sh build default $(JOBS) identity_soak_test identity_timing_soak && IDENTITY_SOAK_OPERATIONS=$${IDENTITY_SOAK_OPERATIONS:-1000000} build/tests/identity_soak_test && build/tests/identity_timing_soak
 soak-edge: deps ## A million bent requests against peers; 1,000 reloads; 10,000 sockets; slow clients for long
@@ -62,6 +64,6 @@ asan: deps ## Runs the library tests under AddressSanitizer and UBSan
 tsan: deps ## Runs the library tests under ThreadSanitizer
 	@tools/sanitize.sh tsan $(JOBS)
 bench: ## Measures against peers in one run; writes bench/report.md
-	@tools/deps.sh tools/packages.txt tools/packages-bench.txt && tools/build.sh build default $(JOBS) all http_parser_bench mint_tokens token_bench && python3 bench/run.py
+	@tools/deps.sh tools/packages.txt tools/packages-bench.txt && tools/build.sh build default $(JOBS) all http_parser_bench mint_tokens money_bench token_bench && python3 bench/run.py
 clean: ## Removes build output; var/ and .env stay
 	@rm -rf build build-asan build-tsan build-fuzz

@@ -1,7 +1,7 @@
 """Runs the benchmarks against their peers and writes report.md. Usage: run.py [PART...]
 
-Parts: hello proxy me logins tokens parser processes build (default: all). BENCH_SECONDS (6) and
-BENCH_PAIRS (5) set the length of the runs. Peers come from Debian and npm (bench/peers).
+Parts: hello proxy me logins tokens parser money processes build (default: all). BENCH_SECONDS (6)
+and BENCH_PAIRS (5) set the length of the runs. Peers come from Debian and npm (bench/peers).
 """
 
 import datetime
@@ -18,14 +18,15 @@ import head_parser
 import logins
 import me
 import measure
+import money
 import processes
 import proxy
 import tokens
 from stack import ROOT, Stack
 
 PARTS = {"hello": edge_hello.run, "proxy": proxy.run, "me": me.run, "logins": logins.run,
-         "tokens": tokens.run, "parser": head_parser.run, "processes": processes.run,
-         "build": build.run}
+         "tokens": tokens.run, "parser": head_parser.run, "money": money.run,
+         "processes": processes.run, "build": build.run}
 PEERS = pathlib.Path(__file__).parent / "peers"
 
 

@@ -22,7 +22,7 @@ class Stack:
                     "ADMIN_EMAIL": "admin@example.com", "ADMIN_PASSWORD": self.password,
                     "SECRET_KEY": secrets.token_urlsafe(32), "GATEWAY_PORT": "0",
                     "HTTPS_ONLY": "false", "LOG_LEVEL": "warning", "ACCESS_LOG": "false",
-                    "AUTH_RATE_LIMIT": "0"}
+                    "AUTH_RATE_LIMIT": "0", "STRIPE_FAKE": "false"}
         # None takes a default away.
         chosen = {k: v for k, v in (defaults | settings).items() if v is not None}
         text = "".join(f"{k}={v}\n" for k, v in chosen.items())
