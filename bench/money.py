@@ -54,9 +54,10 @@ SCRIPTS = {"hot": CONSTANT + TRANSFER, "uniform": RANDOM + TRANSFER,
            "hot, one statement": CONSTANT + ONE_STATEMENT,
            "uniform, one statement": RANDOM + ONE_STATEMENT,
            "uniform, one row for revenue": RANDOM + SHARED_REVENUE}
-# On one row few clients do better than many: these are reported beside.
+# On one row few clients do better than many: the goals are against the best of these.
 PEERS = {name: (name, CLIENTS) for name in SCRIPTS} | {
-    f"hot, {few} clients": ("hot", few) for few in (4, 16)}
+    f"hot, {few} clients": ("hot", few) for few in (4, 16, 64) if few != CLIENTS}
+HOT = ["hot"] + [name for name in PEERS if name.endswith(" clients")]
 
 
 def libpq(url, database=None):
@@ -192,20 +193,25 @@ def at_full_load(stack, server):
     return {name: median_of(list_) for name, list_ in runs.items()}, ratios
 
 
-def at_80_percent(stack, server, full):
-    """Open loop on both sides: each at 80 % of what it reached itself."""
+def fastest(full, names):
+    return max(names, key=lambda name: full[f"pgbench, {name}"]["rate"])
+
+
+def at_80_percent(stack, server, full, best):
+    """Open loop on both sides: each at 80 % of what it reached itself; `best` by modes."""
     runs = {}
     for _ in range(measure.PAIRS):
         for mode in TENANTS:
             name = f"gatehouse, {mode}, 80 %"
             rate = 0.8 * full[f"gatehouse, {mode}"]["rate"]
             runs.setdefault(name, []).append(ours(stack, server, mode, rate))
-            name = f"pgbench, {mode}, 80 %"
-            rate = 0.8 * full[f"pgbench, {mode}"]["rate"]
-            runs.setdefault(name, []).append(peer(server, mode, rate))
+            name = f"pgbench, {best[mode]}, 80 %"
+            rate = 0.8 * full[f"pgbench, {best[mode]}"]["rate"]
+            runs.setdefault(name, []).append(peer(server, best[mode], rate))
     medians = {name: median_of(list_) for name, list_ in runs.items()}
     ratios = {mode: statistics.median(a["p99"] / b["p99"] for a, b in zip(
-        runs[f"gatehouse, {mode}, 80 %"], runs[f"pgbench, {mode}, 80 %"])) for mode in TENANTS}
+        runs[f"gatehouse, {mode}, 80 %"], runs[f"pgbench, {best[mode]}, 80 %"]))
+        for mode in TENANTS}
     return medians, ratios
 
 
@@ -227,7 +233,8 @@ statements, {threads}), on one PostgreSQL server ({settings}). `hot`: one tenant
 tenants at random. pgbench's naive transfer is one transaction of three statements: the tenant's
 posted money, an entry, the tenant's held money; no row is shared by tenants, which favours it
 (`one row for revenue` shows what that row costs it). `one statement` does the same work in one. On
-one tenant's row few clients do better than many, so that is shown too.
+one tenant's row few clients do better than many: pgbench is run with {hot_clients} of them, and
+the goals for `hot` are against the number that reached most, {best}, at full load and at 80 %.
 For ours p50 and p99 are those of Reserve. At 80 %, both sides are asked in an open loop, at random
 moments and at 80 % of what each reached itself, and times count from the moment when the call was
 due. A checkpoint precedes each run. Afterwards: {verified}."""
@@ -242,22 +249,27 @@ def prepare(stack):
 def run(stack):
     server = prepare(stack)
     full, ratios = at_full_load(stack, server)
-    calm, p99 = at_80_percent(stack, server, full)
+    best = {"hot": fastest(full, HOT), "uniform": "uniform"}
+    calm, p99 = at_80_percent(stack, server, full, best)
     against_full = calm["gatehouse, uniform, 80 %"]["p99"] / full["pgbench, uniform"]["p99"]
     text = table(full | calm, ratios)
+    counts = {name: PEERS[name][1] for name in HOT}
     method = METHOD.format(clients=CLIENTS, threads="two threads", settings=server.settings,
-                           verified=verify(stack)).replace("\n", " ")
+                           hot_clients=", ".join(map(str, sorted(counts.values()))),
+                           best=counts[best["hot"]], verified=verify(stack)).replace("\n", " ")
     psql(server.admin, f"DROP DATABASE {PEER}")
     return ("Money operations", method, text,
-            [("money on one hot tenant ÷ pgbench's transfers", "≥ 4", ratios["pgbench, hot"]),
+            [(f"money on one hot tenant ÷ pgbench's best ({counts[best['hot']]} clients)", "≥ 4",
+              ratios[f"pgbench, {best['hot']}"]),
+             *((f"money on one hot tenant ÷ pgbench's transfers with {count} clients", "reported",
+                ratios[f"pgbench, {name}"]) for name, count in counts.items()
+               if name != best["hot"]),
              ("money on uniform tenants ÷ pgbench's transfers", "≥ 1.5",
               ratios["pgbench, uniform"]),
              ("money on uniform tenants ÷ transfers with one row for revenue", "≥ 1.5",
               ratios["pgbench, uniform, one row for revenue"]),
-             ("money on one hot tenant ÷ pgbench's transfers with 4 clients", "reported",
-              ratios["pgbench, hot, 4 clients"]),
              ("reserve p99 at 80 % ÷ pgbench's at 80 %, uniform", "≤ 3", p99["uniform"]),
-             ("reserve p99 at 80 % ÷ pgbench's at 80 %, hot", "≤ 3", p99["hot"]),
+             ("reserve p99 at 80 % ÷ that of pgbench's best at 80 %, hot", "≤ 3", p99["hot"]),
              ("reserve p99 at 80 % ÷ pgbench's at full load, uniform", "reported", against_full)])
 
 

@@ -18,9 +18,12 @@ namespace gatehouse::history {
 namespace {
 
 constexpr long kOperations = 100'000;
-constexpr long kRoundMax = 50'000;  // Operations on one database.
-constexpr long kPerKill = 8'000;    // Operations to one kill of a process;
-constexpr long kPerCrash = 16'000;  // to one of PostgreSQL.
+constexpr int kSpreads = 3;
+constexpr int kParts = 2;                   // Of each spread; CTest runs them beside each other.
+constexpr long kRoundMax = 50'000;          // Operations on one database.
+constexpr unsigned kPartSeeds = 1'000'000;  // From the seeds of one part to the next one's.
+constexpr long kPerKill = 8'000;            // Operations to one kill of a process;
+constexpr long kPerCrash = 16'000;          // to one of PostgreSQL.
 constexpr std::size_t kStoriesMax = 5;
 
 long FromEnvironment(const char* name, long otherwise) {
@@ -71,12 +74,13 @@ struct Tally {
   }
 };
 
-class BillingHistory : public ::testing::Test {
+class BillingHistory : public ::testing::TestWithParam<int> {
  protected:
   void Play(Spread spread) {
-    const long total = FromEnvironment("HISTORY_OPERATIONS", kOperations) / 3 + 1;
+    const long total = FromEnvironment("HISTORY_OPERATIONS", kOperations) / (kSpreads * kParts) + 1;
     unsigned seed =
-        static_cast<unsigned>(FromEnvironment("HISTORY_SEED", std::random_device()() % 1'000'000));
+        static_cast<unsigned>(FromEnvironment("HISTORY_SEED", std::random_device()() % kPartSeeds));
+    seed += static_cast<unsigned>(GetParam()) * kPartSeeds;
     for (long played = 0; played < total && !HasFailure(); ++seed) {
       played += Round({.spread = spread, .seed = seed, .operations = std::min(total, kRoundMax)});
     }
@@ -135,11 +139,13 @@ class BillingHistory : public ::testing::Test {
   }
 };
 
-TEST_F(BillingHistory, OfManyTenantsAlikeAddsUp) { Play(Spread::kUniform); }
+TEST_P(BillingHistory, OfManyTenantsAlikeAddsUp) { Play(Spread::kUniform); }
 
-TEST_F(BillingHistory, OfFewLargeTenantsAddsUp) { Play(Spread::kZipf); }
+TEST_P(BillingHistory, OfFewLargeTenantsAddsUp) { Play(Spread::kZipf); }
 
-TEST_F(BillingHistory, OfOneHotTenantAddsUp) { Play(Spread::kHot); }
+TEST_P(BillingHistory, OfOneHotTenantAddsUp) { Play(Spread::kHot); }
+
+INSTANTIATE_TEST_SUITE_P(Part, BillingHistory, ::testing::Range(0, kParts));
 
 }  // namespace
 }  // namespace gatehouse::history

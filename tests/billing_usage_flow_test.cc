@@ -214,19 +214,29 @@ TEST_F(BillingUsageFlow, AChangedEntryIsFound) {
 TEST_F(BillingUsageFlow, EventsThatFailedAreHandledAgain) {
   const std::string token = stack_->SignUp("refunded");
   const std::string tenant = stack_->TenantOf(token);
-  EXPECT_EQ(Deliver("charge.refunded", RefundedCharge(tenant, "pi_late", 5000, 2000)).status, 500);
+  const auto refuse = [&](bool does) {
+    stack_->Sql("ALTER TABLE billing.accounts DROP CONSTRAINT IF EXISTS accounts_test_check" +
+                std::string(does ? "; ALTER TABLE billing.accounts ADD CONSTRAINT "
+                                   "accounts_test_check CHECK (tenant_id <> " +
+                                       tenant + ") NOT VALID"
+                                 : ""));
+  };
+  EXPECT_EQ(Deliver("charge.refunded", RefundedCharge(tenant, "pi_late", 5000, 2000)).At("/reason"),
+            "payment_not_credited");
+  refuse(true);
+  EXPECT_EQ(Deliver("checkout.session.completed", PaidSession(tenant, "pi_late", 5000)).status,
+            500);
   const std::string early = Shell("billing replay-events 2>/dev/null");
   EXPECT_THAT(early, HasSubstr("still fails"));
   EXPECT_THAT(early, HasSubstr("exit 1"));
   EXPECT_EQ(Balance(token), "0");
-  EXPECT_EQ(Deliver("checkout.session.completed", PaidSession(tenant, "pi_late", 5000)).status,
-            200);
+  refuse(false);
   EXPECT_THAT(Shell("billing replay-events --dry-run"), HasSubstr("1 failed events"));
-  EXPECT_EQ(Balance(token), "5000");
+  EXPECT_EQ(Balance(token), "0");
   const std::string handled = Shell("billing replay-events");
-  EXPECT_THAT(handled, HasSubstr("charge.refunded: processed, tenant " + tenant));
+  EXPECT_THAT(handled, HasSubstr("checkout.session.completed: processed, tenant " + tenant));
   EXPECT_THAT(handled, Not(HasSubstr("exit")));
-  EXPECT_EQ(Balance(token), "3000");
+  EXPECT_EQ(Balance(token), "3000") << "what was refunded before is taken off";
   EXPECT_THAT(Shell("billing replay-events"), HasSubstr("0 failed events"));
   EXPECT_EQ(Balance(token), "3000");
 }

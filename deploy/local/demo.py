@@ -11,10 +11,13 @@ import sys
 import time
 import urllib.parse
 
+import payments
+import stack
 from environment import ROOT, read_env_file
 
 ENV = read_env_file()
-PORT = int(ENV.get("GATEWAY_PORT", "8000"))
+# Where it listens, also when the system chose the port.
+ADDRESS = payments.gateway_address(stack.record("gateway"))
 SECRETS = {"password", "token", "passkey", "access_token"}
 
 
@@ -39,7 +42,7 @@ def call(method, path, body=None, token=None, expect=200):
     if token:
         headers["Authorization"] = "Token " + token
     print(f"  {method} {path}" + (f"  {show(body)}" if body is not None else ""))
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    connection = http.client.HTTPConnection(ADDRESS, timeout=10)
     connection.request(method, path, json.dumps(body) if body is not None else None, headers)
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -59,7 +62,7 @@ def await_answer(path, is_done, what, token=None):
     """Asks until the answer is there; the gateway looks at the others each second."""
     headers = {"Authorization": "Token " + token} if token else {}
     for _ in range(100):
-        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+        connection = http.client.HTTPConnection(ADDRESS, timeout=10)
         connection.request("GET", path, headers=headers)
         value = json.loads(connection.getresponse().read())
         connection.close()
@@ -155,7 +158,7 @@ def main():
     step("8. All six processes are healthy.")
     await_answer("/health", lambda value: value["status"] == "healthy", "not all were healthy")
     call("GET", "/health")
-    print(f"\nThe stack is up at http://127.0.0.1:{PORT}. The admin credentials are in .env "
+    print(f"\nThe stack is up at http://{ADDRESS}. The admin credentials are in .env "
           "(ADMIN_USERNAME, ADMIN_PASSWORD). `make down` stops it.")
 
 

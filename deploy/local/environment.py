@@ -118,7 +118,8 @@ def has_fake_stripe():
     does not say STRIPE_FAKE=false."""
     values = read_env_file()
     wanted = values.get("STRIPE_FAKE", "true").lower() not in ("0", "false", "no", "off")
-    return wanted and not values.get("STRIPE_SECRET_KEY")
+    named = values.get("STRIPE_SECRET_KEY") or values.get("STRIPE_SECRET_KEY_FILE")
+    return wanted and not named
 
 
 def stripe_environment():

@@ -216,8 +216,8 @@ def up(if_needed):
 
 
 def address_line():
-    port = read_env_file().get("GATEWAY_PORT", "8000")
-    return f"http://127.0.0.1:{port} — admin credentials are in .env (ADMIN_USERNAME, ADMIN_PASSWORD)"
+    address = payments.gateway_address(record("gateway"))
+    return f"http://{address} — admin credentials are in .env (ADMIN_USERNAME, ADMIN_PASSWORD)"
 
 
 def down():
@@ -245,14 +245,14 @@ def status():
 
 
 def health():
-    port = read_env_file().get("GATEWAY_PORT", "8000") if ENV_FILE.exists() else "8000"
+    address = payments.gateway_address(record("gateway")) if ENV_FILE.exists() else "127.0.0.1:8000"
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}/health", timeout=5) as answer:
             body, code = answer.read(), 0
     except urllib.error.HTTPError as error:
         body, code = error.read(), 1
     except OSError as error:
-        fail(f"the gateway does not answer on port {port}: {error}")
+        fail(f"the gateway does not answer at {address}: {error}")
     print(json.dumps(json.loads(body), indent=2))
     return code
 

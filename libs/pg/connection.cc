@@ -22,7 +22,8 @@ std::string SessionOptions(const SessionLimits& limits) {
   const auto setting = [](const char* name, std::chrono::milliseconds value) {
     return " -c " + std::string(name) + "=" + std::to_string(value.count());
   };
-  return "-c timezone=UTC -c client_min_messages=error" +
+  // To compile a statement takes longer than what is asked for here may take.
+  return "-c timezone=UTC -c client_min_messages=error -c jit=off" +
          setting("statement_timeout", limits.statement_timeout) +
          setting("lock_timeout", limits.lock_timeout) +
          setting("idle_in_transaction_session_timeout", limits.idle_in_transaction_timeout);

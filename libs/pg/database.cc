@@ -201,4 +201,8 @@ absl::Status Database::Ping() {
 
 bool InDoubt(const absl::Status& status) { return Reason(status) == "COMMIT_IN_DOUBT"; }
 
+bool IsDatabaseFailure(const absl::Status& status) {
+  return InDoubt(status) || Reason(status).rfind("DATABASE_", 0) == 0;
+}
+
 }  // namespace gatehouse::pg

@@ -117,12 +117,22 @@ bool InDoubt(const absl::StatusOr<T>& result) {
   return InDoubt(result.status());
 }
 
+// Whether the status comes from here rather than from the callback: nothing was decided.
+bool IsDatabaseFailure(const absl::Status& status);
+template <typename T>
+bool IsDatabaseFailure(const absl::StatusOr<T>& result) {
+  return IsDatabaseFailure(result.status());
+}
+
 // Calls `call` again, once, when its first outcome is COMMIT_IN_DOUBT. Only for a
-// call that first looks its idempotency key up, or that may simply happen twice.
+// call that first looks its idempotency key up, or that may simply happen twice. While
+// the database cannot be asked, the outcome stays in doubt.
 template <typename Call>
 auto RepeatInDoubt(Call&& call) -> std::invoke_result_t<Call&> {
   auto result = call();
-  return InDoubt(result) ? call() : std::move(result);
+  if (!InDoubt(result)) return result;
+  auto again = call();
+  return IsDatabaseFailure(again) ? std::move(result) : std::move(again);
 }
 
 // SQL NULL as std::nullopt. (pqxx 6.4's field::get<> breaks on NULL strings.)

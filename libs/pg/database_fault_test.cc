@@ -183,6 +183,18 @@ TEST_F(DatabaseFaultTest, RepeatInDoubtFindsWhatTheFirstRunDid) {
   EXPECT_EQ(runs, 1);
 }
 
+TEST_F(DatabaseFaultTest, DoubtStaysWhileTheDatabaseCannotBeAsked) {
+  int runs = 0;
+  const absl::Status outcome = RepeatInDoubt([&]() -> absl::Status {
+    if (++runs == 1) {
+      return Error(absl::StatusCode::kUnknown, "COMMIT_IN_DOUBT", "it may have happened");
+    }
+    return Error(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE", "nobody there");
+  });
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(Reason(outcome), "COMMIT_IN_DOUBT");
+}
+
 TEST_F(DatabaseFaultTest, SessionsLostWhileIdleAreNotNoticed) {
   std::promise<void> all_taken;
   std::atomic<int> taken = 0;

@@ -106,7 +106,8 @@ class Service {
   // `handler`: void(Call&, const Request&, Reply<Response>). For work that many calls
   // share: it hands its part over and returns at once. It runs on gRPC's own thread, so it
   // must not block; call and request are valid until it returns. The reply is called once,
-  // from any thread, also from within the handler.
+  // from any thread, also from within the handler; Drain waits for it. No lane bounds the
+  // calls that wait: the handler does.
   template <typename Request, typename Response, typename Handler>
   Service& UnaryLater(const Method<Request, Response>& method, Policy policy, Handler handler) {
     AddLater(method.path, std::move(policy), &Request::default_instance(),
@@ -140,8 +141,7 @@ class Service {
  private:
   using UnaryHandler = std::function<absl::Status(Call&, const google::protobuf::MessageLite&,
                                                   std::string* response)>;
-  using LaterHandler =
-      std::function<void(Call&, const google::protobuf::MessageLite&, RawReply)>;
+  using LaterHandler = std::function<void(Call&, const google::protobuf::MessageLite&, RawReply)>;
   using FeedHandler = std::function<void(
       std::shared_ptr<Call>, const google::protobuf::MessageLite&, std::shared_ptr<RawFeedSender>)>;
   void AddUnary(const char* path, Policy policy, const google::protobuf::MessageLite* prototype,

@@ -37,7 +37,8 @@ struct Account {
   // Takes the plan over; false, and nothing changes, when it is the same.
   bool ChangeTier(const std::string& tier);
 
-  bool is_low() const { return available_nanos() < low_threshold_nanos; }
+  // By what is booked, as TellLowBalance has it: work that runs makes nobody poor.
+  bool is_low() const { return settled_nanos < low_threshold_nanos; }
 };
 
 // Why an estimate was let pass.

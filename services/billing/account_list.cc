@@ -10,7 +10,7 @@ std::vector<Account> ListAccounts(pg::Tx& tx, std::int64_t after_tenant_id, bool
 SELECT tenant_id, settled_nanos, held_nanos, entry_count, policy, low_threshold_nanos,
        overdraft_max_nanos, ceiling_nanos, plan_tier, tier_version
 FROM billing.accounts
-WHERE tenant_id > $1 AND (NOT $2::boolean OR settled_nanos - held_nanos < low_threshold_nanos)
+WHERE tenant_id > $1 AND (NOT $2::boolean OR settled_nanos < low_threshold_nanos)
 ORDER BY tenant_id LIMIT $3)";
   std::vector<Account> accounts;
   for (const pqxx::row& row : tx.exec_params(kList, after_tenant_id, low_only, limit)) {
@@ -22,7 +22,7 @@ ORDER BY tenant_id LIMIT $3)";
 std::int64_t CountAccounts(pg::Tx& tx, bool low_only) {
   static constexpr char kCount[] = R"(
 SELECT count(*) FROM billing.accounts
-WHERE NOT $1::boolean OR settled_nanos - held_nanos < low_threshold_nanos)";
+WHERE NOT $1::boolean OR settled_nanos < low_threshold_nanos)";
   return tx.exec_params1(kCount, low_only)[0].as<std::int64_t>();
 }
 
@@ -30,7 +30,7 @@ AccountSums SumAccounts(pg::Tx& tx) {
   static constexpr char kSum[] = R"(
 SELECT count(*), coalesce(sum(settled_nanos), 0)::bigint, coalesce(sum(held_nanos), 0)::bigint,
   coalesce(sum(greatest(-settled_nanos, 0)), 0)::bigint,
-  count(*) FILTER (WHERE settled_nanos - held_nanos < low_threshold_nanos),
+  count(*) FILTER (WHERE settled_nanos < low_threshold_nanos),
   count(*) FILTER (WHERE settled_nanos < 0)
 FROM billing.accounts)";
   const pqxx::row row = tx.exec1(kSum);

@@ -10,7 +10,7 @@
 namespace gatehouse::billing {
 
 // Up to `limit` accounts whose tenants' ids are above `after_tenant_id`, by tenant.
-// `low_only`: those whose available money is below their threshold.
+// `low_only`: those whose booked balance is below their threshold.
 std::vector<Account> ListAccounts(pg::Tx& tx, std::int64_t after_tenant_id, bool low_only,
                                   int limit);
 std::int64_t CountAccounts(pg::Tx& tx, bool low_only);

@@ -65,6 +65,22 @@ TEST_F(AccountServiceTest, SettledHeldAndAvailableAreShownApart) {
   EXPECT_FALSE(account.is_low());
 }
 
+TEST_F(AccountServiceTest, LowIsByWhatIsBookedEverywhere) {
+  Credit(kTenant, 5'000'000'000);
+  ASSERT_TRUE(Reserve(UuidV7(), kTenant, 50).ok());
+  EXPECT_FALSE(AccountOf(kTenant).is_low());
+  v1::ListAccountsRequest low;
+  low.set_low_only(true);
+  EXPECT_EQ(accounts_.ListAccounts(low)->accounts_size(), 0);
+  EXPECT_EQ(accounts_.ListAccounts(low)->total_size(), 0);
+  EXPECT_EQ(accounts_.SummarizeAccounts()->low_count(), 0);
+  Credit(kTenant, -1);
+  EXPECT_TRUE(AccountOf(kTenant).is_low());
+  EXPECT_EQ(accounts_.ListAccounts(low)->accounts_size(), 1);
+  EXPECT_EQ(accounts_.ListAccounts(low)->total_size(), 1);
+  EXPECT_EQ(accounts_.SummarizeAccounts()->low_count(), 1);
+}
+
 TEST_F(AccountServiceTest, ThePolicyIsChangedOrLeft) {
   SetPolicy(kTenant, v1::Account::POLICY_BLOCK);
   EXPECT_EQ(AccountOf(kTenant).policy(), v1::Account::POLICY_BLOCK);

@@ -1,5 +1,6 @@
-// SQL for accounts. Locks follow one order everywhere: the account's row, then
-// rows that belong to it (holds, captures, keys, entries). A transaction that waits
+// SQL for accounts. Locks follow one order everywhere: a payment of Stripe's (an advisory
+// lock, payment_store.h), the account's row, then rows that belong to it (holds, captures,
+// keys, entries). A transaction that waits
 // for an account holds no other, so that none waits in a circle; batches, which lock
 // many, pass over those that are not free (batch_store.h).
 #pragma once

@@ -16,8 +16,10 @@ Account AccountWith(Policy policy, std::int64_t settled, std::int64_t held = 0) 
 TEST(AccountTest, ShowsWhatIsAvailableAndWhetherItIsLow) {
   const Account account = AccountWith(Policy::kWarn, 7'000'000'000, 2'000'000'000);
   EXPECT_EQ(account.available_nanos(), 5'000'000'000);
-  EXPECT_FALSE(account.is_low()) << "low is below the threshold, not at it";
-  EXPECT_TRUE(AccountWith(Policy::kWarn, 7'000'000'000, 2'000'000'001).is_low());
+  EXPECT_FALSE(AccountWith(Policy::kWarn, 7'000'000'000, 6'999'999'999).is_low())
+      << "what is set aside is there still";
+  EXPECT_FALSE(AccountWith(Policy::kWarn, 5'000'000'000).is_low()) << "not at the threshold";
+  EXPECT_TRUE(AccountWith(Policy::kWarn, 4'999'999'999).is_low());
 }
 
 TEST(DecideTest, BlockLetsPassWhatIsAvailable) {

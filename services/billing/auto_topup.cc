@@ -1,5 +1,6 @@
 #include "services/billing/auto_topup.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -8,13 +9,13 @@
 #include "libs/base/uuid.h"
 #include "libs/log/log.h"
 #include "libs/metrics/metrics.h"
-#include "libs/pg/feed.h"
 #include "services/billing/account_store.h"
 #include "services/billing/auto_topup_store.h"
 #include "services/billing/charge_outcome.h"
 #include "services/billing/money.h"
-#include "services/billing/notice.h"
 #include "services/billing/payment_store.h"
+#include "services/billing/stripe_answer.h"
+#include "services/billing/topup_failure.h"
 
 namespace gatehouse::billing {
 
@@ -23,8 +24,9 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr int kBeginMax = 100;
-// After so many failures in a row the tenant has to switch them on again.
-constexpr std::int64_t kFailuresMax = 8;
+// Of all calls of Stripe in one turn; then nobody else has it while this one books.
+constexpr std::chrono::seconds kAskTime{20};
+static_assert(kAskTime < kClaimTime);
 constexpr int kPageSize = 100;
 constexpr int kPagesMax = 20;
 constexpr char kIntents[] = "/v1/payment_intents";
@@ -64,12 +66,19 @@ ChargeOutcome LookUp(StripeClient& stripe, const PendingTopup& topup, const Stri
   const auto since =
       std::chrono::floor<std::chrono::seconds>(topup.create_time) - std::chrono::hours(1);
   std::string after;
+  bool is_customer_known = true;
   for (int pages = 0; pages < kPagesMax; ++pages) {
-    StripeForm query = {{"customer", topup.customer_id},
-                        {"limit", absl::StrCat(kPageSize)},
+    StripeForm query = {{"limit", absl::StrCat(kPageSize)},
                         {"created[gte]", absl::StrCat(since.time_since_epoch().count())}};
+    if (is_customer_known) query.emplace_back("customer", topup.customer_id);
     if (!after.empty()) query.emplace_back("starting_after", after);
     const absl::StatusOr<JsonDocument> page = stripe.Get(kIntents, query, call);
+    if (is_customer_known && IsCustomerMissing(page.status())) {
+      // Deleted meanwhile; what it was charged is among everybody's.
+      is_customer_known = false;
+      after.clear();
+      continue;
+    }
     if (!page.ok()) return {};
     ChargeOutcome outcome;
     if (FindInPage(*page, topup.id, &outcome, &after)) return outcome;
@@ -109,27 +118,14 @@ absl::Status BookCharged(pg::Tx& tx, const PendingTopup& topup, const ChargeOutc
   return absl::OkStatus();
 }
 
-absl::Status TellFailed(pg::Tx& tx, const PendingTopup& topup, const ChargeOutcome& outcome,
-                        bool is_off) {
-  const std::string facts = absl::StrCat(R"("amount_cents":)", FloorCents(topup.amount_nanos),
-                                         R"(,"reason":")", outcome.failure, R"("})");
-  GH_RETURN_IF_ERROR(AppendNotice(tx, topup.tenant_id, "auto_topup_failed", "{" + facts));
-  if (!is_off) return absl::OkStatus();
-  pg::Event event;
-  event.tenant_id = topup.tenant_id;
-  event.type = "system.alert";
-  event.subject = absl::StrCat("account/", topup.tenant_id);
-  event.data_json = R"({"kind":"auto_topup_failed",)" + facts;
-  return pg::AppendEvent(tx, "billing", event);
-}
-
 absl::Status BookFailed(pg::Tx& tx, const PendingTopup& topup, const ChargeOutcome& outcome) {
-  LockAccount(tx, topup.tenant_id);
-  const bool is_new = SaveTopupFailed(tx, topup.id, outcome.payment_intent_id, outcome.failure);
-  const bool is_off = outcome.is_final || CountTopupFailures(tx, topup.tenant_id) >= kFailuresMax;
-  // Also when the webhook told of the failure first: it does not say that it is final.
-  if (is_off) EndTopups(tx, topup.tenant_id);
-  return is_new && topup.is_wanted ? TellFailed(tx, topup, outcome, is_off) : absl::OkStatus();
+  return BookTopupFailure(tx, {.topup_id = topup.id,
+                               .tenant_id = topup.tenant_id,
+                               .amount_nanos = topup.amount_nanos,
+                               .payment_intent_id = outcome.payment_intent_id,
+                               .why = outcome.failure,
+                               .is_final = outcome.is_final,
+                               .is_told = topup.is_wanted});
 }
 
 absl::Status Conclude(pg::Tx& tx, const PendingTopup& topup, const ChargeOutcome& outcome) {
@@ -175,7 +171,7 @@ void Report(const PendingTopup& topup, const ChargeOutcome& outcome) {
 
 }  // namespace
 
-absl::StatusOr<int> BeginAutoTopups(pg::Database& db) {
+absl::StatusOr<int> BeginAutoTopups(pg::Database& db, const std::function<bool()>& is_cancelled) {
   using Tenants = std::vector<std::int64_t>;
   GH_ASSIGN_OR_RETURN(const Tenants due, db.Read([](pg::Tx& tx) -> absl::StatusOr<Tenants> {
     return FindTopupsDue(tx, kBeginMax);
@@ -183,13 +179,18 @@ absl::StatusOr<int> BeginAutoTopups(pg::Database& db) {
   int begun = 0;
   for (const std::int64_t tenant_id : due) {
     const std::string id = UuidV7();
+    if (is_cancelled && is_cancelled()) break;
     // One whose commit is in doubt is found by the next look.
-    GH_ASSIGN_OR_RETURN(const bool is_begun,
-                        db.InTransaction([&](pg::Tx& tx) -> absl::StatusOr<bool> {
-                          LockAccount(tx, tenant_id);
-                          return InsertTopup(tx, tenant_id, id);
-                        }));
-    if (is_begun) ++begun;
+    const absl::StatusOr<bool> is_begun = db.InTransaction([&](pg::Tx& tx) -> absl::StatusOr<bool> {
+      LockAccount(tx, tenant_id);
+      return InsertTopup(tx, tenant_id, id);
+    });
+    if (is_begun.ok()) {
+      begun += *is_begun ? 1 : 0;
+      continue;
+    }
+    log::Warning("an automatic top-up could not be begun",
+                 {{"tenant_id", tenant_id}, {"reason", Reason(is_begun.status())}});
   }
   return begun;
 }
@@ -202,7 +203,9 @@ absl::StatusOr<bool> AdvanceAutoTopup(pg::Database& db, StripeClient& stripe,
   }));
   if (!topup) return false;
   Failpoint("billing.auto_topup.claimed");
-  const ChargeOutcome outcome = Ask(stripe, *topup, call);
+  StripeCall bounded = call;
+  bounded.deadline = std::min(call.deadline, std::chrono::steady_clock::now() + kAskTime);
+  const ChargeOutcome outcome = Ask(stripe, *topup, bounded);
   Failpoint("billing.auto_topup.asked");
   // In doubt or undone, it is asked for again: the answer will be the same.
   const auto book = [&](pg::Tx& tx) { return Conclude(tx, *topup, outcome); };
@@ -217,9 +220,9 @@ AutoTopups::AutoTopups(pg::Database& db, StripeClient& stripe)
 AutoTopups::~AutoTopups() { stopping_ = true; }
 
 milliseconds AutoTopups::Step() {
-  const absl::StatusOr<int> begun = BeginAutoTopups(db_);
   StripeCall call;
   call.is_cancelled = [this] { return stopping_.load(); };
+  const absl::StatusOr<int> begun = BeginAutoTopups(db_, call.is_cancelled);
   const absl::StatusOr<bool> advanced = AdvanceAutoTopup(db_, stripe_, call);
   for (const absl::Status& status : {begun.status(), advanced.status()}) {
     if (status.ok()) continue;

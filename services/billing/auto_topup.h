@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 
 #include "libs/exec/pool.h"
 #include "libs/pg/database.h"
@@ -14,11 +15,14 @@
 namespace gatehouse::billing {
 
 // Begins what is due, at most a hundred; how many. Any number of processes may do so:
-// each tenant has one at a time.
-absl::StatusOr<int> BeginAutoTopups(pg::Database& db);
+// each tenant has one at a time. A tenant whose turn fails, as one whose account is busy
+// for long, is logged and passed over. Ends early when `is_cancelled` says so.
+absl::StatusOr<int> BeginAutoTopups(pg::Database& db,
+                                    const std::function<bool()>& is_cancelled = nullptr);
 
 // Asks Stripe about one that was begun and books what came of it; false when none has
-// its turn. What stays unknown is asked again, later and later:
+// its turn. It asks for 20 seconds at most, so that nobody else has that turn meanwhile. What stays
+// unknown is asked again, later and later:
 // - For 20 hours under the same idempotency key, which Stripe keeps for 24.
 // - After that, when the key itself is no use any more, and when the tenant has switched
 //   them off, the charge is looked up among the customer's. One that is not there after

@@ -17,16 +17,14 @@ constexpr char kFailures[] = R"(
 std::string Due() {
   return absl::StrCat(R"(
 FROM billing.accounts a
-JOIN billing.stripe_customers c ON c.tenant_id = a.tenant_id
+JOIN billing.stripe_customers c ON c.tenant_id = a.tenant_id AND c.gone_time IS NULL
 CROSS JOIN LATERAL (SELECT count(*) AS failures, max(f.update_time) AS last_time )",
                       kFailures, R"() AS f
-CROSS JOIN LATERAL (
-  SELECT coalesce(sum(m.amount_nanos), 0) AS nanos FROM billing.auto_topups m
-  WHERE m.tenant_id = a.tenant_id AND m.state IN ('pending', 'charged')
-    AND m.create_time >= date_trunc('month', now(), 'UTC')) AS m
 WHERE a.auto_topup_enabled AND a.settled_nanos < a.auto_topup_threshold_nanos
   AND c.payment_method_id IS NOT NULL
-  AND m.nanos + a.auto_topup_amount_nanos <= a.auto_topup_monthly_cap_nanos
+  AND )",
+                      ChargedThisMonth("a.tenant_id"), R"( + a.auto_topup_amount_nanos
+    <= a.auto_topup_monthly_cap_nanos
   AND NOT EXISTS (SELECT FROM billing.auto_topups p
                   WHERE p.tenant_id = a.tenant_id AND p.state = 'pending')
   AND (f.failures = 0 OR f.last_time + least(
@@ -34,6 +32,15 @@ WHERE a.auto_topup_enabled AND a.settled_nanos < a.auto_topup_threshold_nanos
 }
 
 }  // namespace
+
+std::string ChargedThisMonth(const std::string& tenant_id) {
+  // One that is pending may be charged in this month, whenever it was begun.
+  return absl::StrCat(R"((
+SELECT coalesce(sum(m.amount_nanos), 0)::bigint FROM billing.auto_topups m
+WHERE m.tenant_id = )",
+                      tenant_id, R"( AND (m.state = 'pending' OR
+  (m.state = 'charged' AND m.charge_time >= date_trunc('month', now(), 'UTC')))))");
+}
 
 std::vector<std::int64_t> FindTopupsDue(pg::Tx& tx, int limit) {
   static const std::string kFind = absl::StrCat("SELECT a.tenant_id", Due(), " LIMIT $1");
@@ -58,8 +65,9 @@ std::optional<PendingTopup> ClaimTopup(pg::Tx& tx) {
   // Stripe keeps keys for at least 24 hours.
   static const std::string kClaim = absl::StrCat(R"(
 UPDATE billing.auto_topups SET attempts = attempts + 1, update_time = now(),
-  next_attempt_time = now() + least(interval '1 hour',
-    interval '30 seconds' * power(2, least(attempts, 10)))
+  next_attempt_time = now() + least(interval '1 hour', )",
+                                                 absl::StrCat(kClaimTime.count()), R"(
+    * interval '1 second' * power(2, least(attempts, 10)))
 WHERE id = (SELECT p.id FROM billing.auto_topups p
             WHERE p.state = 'pending' AND p.next_attempt_time <= now()
             ORDER BY p.next_attempt_time LIMIT 1 FOR UPDATE SKIP LOCKED)
@@ -85,11 +93,20 @@ RETURNING id, tenant_id, amount_nanos, customer_id, payment_method_id, payment_i
   return topup;
 }
 
+std::optional<TopupState> FindTopup(pg::Tx& tx, const std::string& id) {
+  static constexpr char kFind[] = R"(
+SELECT tenant_id, state = 'pending' AS is_pending FROM billing.auto_topups WHERE id = $1)";
+  const pqxx::result rows = tx.exec_params(kFind, id);
+  if (rows.empty()) return std::nullopt;
+  return TopupState{.tenant_id = rows[0]["tenant_id"].as<std::int64_t>(),
+                    .is_pending = rows[0]["is_pending"].as<bool>()};
+}
+
 bool SaveTopupCharged(pg::Tx& tx, const std::string& id, const std::string& payment_intent_id) {
   // Money that came in after all outweighs what was thought of it.
   static constexpr char kSave[] = R"(
 UPDATE billing.auto_topups SET state = 'charged', payment_intent_id = $2, failure = '',
-  update_time = now() WHERE id = $1 AND state <> 'charged')";
+  charge_time = now(), update_time = now() WHERE id = $1 AND state <> 'charged')";
   return tx.exec_params(kSave, id, payment_intent_id).affected_rows() == 1;
 }
 

@@ -2,6 +2,7 @@
 // function runs in the caller's transaction.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -26,17 +27,29 @@ struct PendingTopup {
   bool is_wanted = true;    // They have not been switched off meanwhile.
 };
 
+// SQL of what a tenant was charged in this calendar month (UTC), or is being charged now,
+// in nanos. `tenant_id`: a column.
+std::string ChargedThisMonth(const std::string& tenant_id);
+
 // Tenants that need one now: switched on, booked balance below the threshold, a stored
-// payment method, none pending, within the month's cap, and not put off by failures (an
-// hour after the first in a row, twice as long after each, a day at most).
+// payment method, none pending, within the month's cap (see ChargedThisMonth), and not put off by
+// failures (an hour after the first in a row, twice as long after each, a day at most).
 std::vector<std::int64_t> FindTopupsDue(pg::Tx& tx, int limit);
+
+inline constexpr std::chrono::seconds kClaimTime{30};
 
 // Begins one, if it is still due. The account must be locked.
 bool InsertTopup(pg::Tx& tx, std::int64_t tenant_id, const std::string& id);
 
 // Takes one whose turn it is, and puts its next turn off far enough to ask Stripe
-// meanwhile: 30 seconds, twice as long each time, an hour at most. One statement.
+// meanwhile: kClaimTime, twice as long each time, an hour at most. One statement.
 std::optional<PendingTopup> ClaimTopup(pg::Tx& tx);
+
+struct TopupState {
+  std::int64_t tenant_id = 0;
+  bool is_pending = false;
+};
+std::optional<TopupState> FindTopup(pg::Tx& tx, const std::string& id);
 
 // The accounts of these must be locked. False when the row was in that state before.
 bool SaveTopupCharged(pg::Tx& tx, const std::string& id, const std::string& payment_intent_id);

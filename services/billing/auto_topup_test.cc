@@ -13,6 +13,7 @@
 #include "services/billing/customer_store.h"
 #include "services/billing/fake_stripe.h"
 #include "services/billing/payment_store.h"
+#include "services/billing/profile_store.h"
 
 namespace gatehouse::billing {
 namespace {
@@ -152,8 +153,41 @@ TEST_F(AutoTopupTest, TheMonthsCapHolds) {
   EXPECT_THAT(stripe_.asked(kIntents), SizeIs(4)) << "$50 each, $200 a month";
   Execute("UPDATE billing.auto_topups SET create_time = create_time - interval '40 days'");
   Spend();
+  EXPECT_EQ(Begin(), 0) << "begun in another month, charged in this one";
+  Execute("UPDATE billing.auto_topups SET charge_time = charge_time - interval '40 days'");
   Run();
   EXPECT_THAT(stripe_.asked(kIntents), SizeIs(5)) << "of another month";
+}
+
+TEST_F(AutoTopupTest, WhatIsPendingCountsInEveryMonth) {
+  const auto in_this_month = [&] {
+    const auto profile =
+        db_.Read([](pg::Tx& tx) -> absl::StatusOr<Profile> { return FindProfile(tx, kTenant); });
+    return profile.ok() ? profile->charged_this_month_nanos : -1;
+  };
+  Begin();
+  Execute("UPDATE billing.auto_topups SET create_time = create_time - interval '40 days'");
+  EXPECT_EQ(in_this_month(), 50 * kDollar);
+  Execute("UPDATE billing.auto_topups SET create_time = now()");
+  stripe_.Do(Declines("insufficient_funds"));
+  Advance();
+  EXPECT_EQ(in_this_month(), 0);
+}
+
+TEST_F(AutoTopupTest, ABusyAccountDoesNotHoldUpTheOthers) {
+  for (std::int64_t tenant_id = 8; tenant_id < 12; ++tenant_id) Enable(tenant_id);
+  pqxx::connection other(Url());
+  pqxx::work work(other);
+  work.exec("SELECT FROM billing.accounts WHERE tenant_id = 7 FOR UPDATE");
+  EXPECT_EQ(Begin(), 4);
+  work.abort();
+  EXPECT_EQ(Begin(), 1) << "its turn comes, too";
+}
+
+TEST_F(AutoTopupTest, WhoMustEndBeginsNothing) {
+  const auto begun = BeginAutoTopups(db_, [] { return true; });
+  ASSERT_TRUE(begun.ok()) << begun.status();
+  EXPECT_EQ(*begun, 0);
 }
 
 TEST_F(AutoTopupTest, ManyReplicasChargeOnce) {
@@ -367,6 +401,25 @@ TEST_F(AutoTopupTest, WhenTheKeyMayBeForgottenItIsOnlyLookedUp) {
   Advance();
   ExpectRow("state = 'charged'");
   EXPECT_EQ(Settled(), 59 * kDollar);
+}
+
+TEST_F(AutoTopupTest, WhatADeletedCustomerPaidIsLookedUpAmongAll) {
+  std::string topup_id;
+  stripe_.Do([&](const Asked& asked) {
+    if (asked.method == "POST") {
+      topup_id = asked.key;
+      return Reply{.status = 500, .headers = {{"Stripe-Should-Retry", "false"}}};
+    }
+    if (asked.form.count("customer") == 1) {
+      return Reply{.status = 400,
+                   .body = StripeErrorText("invalid_request_error", "resource_missing",
+                                           R"(,"param":"customer")")};
+    }
+    return Reply{.body = absl::StrCat(R"({"has_more":false,"data":[)",
+                                      IntentText("pi_1", "succeeded", topup_id), "]}")};
+  });
+  Run();
+  ExpectRow("state = 'charged' AND payment_intent_id = 'pi_1'");
 }
 
 TEST_F(AutoTopupTest, WhileItCannotBeLookedUpItIsNotGivenUp) {

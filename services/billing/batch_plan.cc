@@ -94,6 +94,7 @@ absl::StatusOr<Answer> BatchPlan::ReserveNew(const ReserveOrder& order, PlannedA
   hold.tenant_id = order.tenant_id;
   hold.request_hash = order.request_hash;
   hold.tool = order.tool;
+  hold.price_version = quote.price_version;
   hold.expire_time = now_ + std::chrono::seconds(order.ttl_seconds);
   hold.Reserve(quote.amount_nanos, decision, &account->account);
   planned.estimate = std::move(quote);
@@ -115,6 +116,7 @@ absl::StatusOr<Answer> BatchPlan::ReserveAgain(const ReserveOrder& order, Pair p
   GH_ASSIGN_OR_RETURN(const Decision decision, billing::Decide(account, quote.amount_nanos));
   hold.Reserve(quote.amount_nanos, decision, &account);
   hold.expire_time = now_ + std::chrono::seconds(order.ttl_seconds);
+  hold.price_version = quote.price_version;
   hold.outcome.clear();
   hold.end_time.reset();
   pair.hold->hold = hold;
@@ -159,9 +161,17 @@ std::optional<absl::StatusOr<Answer>> BatchPlan::Take(const CaptureOrder& order)
   return known->second.answer;
 }
 
+absl::StatusOr<Quote> BatchPlan::QuoteUsage(const CaptureOrder& order, const Hold& hold) const {
+  absl::StatusOr<Quote> quote = QuoteLines(order.usage, book_);
+  if (Reason(quote.status()) != "PRICE_UNKNOWN" || older_book_ == nullptr) return quote;
+  if (hold.price_version == book_.version) return quote;
+  absl::StatusOr<Quote> older = QuoteLines(order.usage, *older_book_(hold.price_version));
+  return older.ok() ? older : quote;
+}
+
 absl::StatusOr<Answer> BatchPlan::Capture(const CaptureOrder& order, Pair pair) {
-  GH_ASSIGN_OR_RETURN(Quote quote, QuoteLines(order.usage, book_));
   Hold& hold = pair.hold->hold;
+  GH_ASSIGN_OR_RETURN(Quote quote, QuoteUsage(order, hold));
   GH_RETURN_IF_ERROR(hold.Capture(quote.amount_nanos, order.final, &pair.account->account));
   if (order.final) hold.End(order.outcome, now_);
   Answer answer{

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -61,8 +63,12 @@ struct PlannedCapture {
 class BatchPlan {
  public:
   // What was read. Accounts and holds must be added before the first Decide, with
-  // the captures of the batch's numbers. `book` prices everything and must outlive this.
-  BatchPlan(Time now, const PriceBook& book) : now_(now), book_(book) {}
+  // the captures of the batch's numbers. `book` prices everything and must outlive this,
+  // but for captures of what is no longer in it: these are priced by the book of their
+  // hold, which `older_book` finds, since measured usage is always booked.
+  using FindBook = std::function<std::shared_ptr<const PriceBook>(int version)>;
+  BatchPlan(Time now, const PriceBook& book, FindBook older_book = nullptr)
+      : now_(now), book_(book), older_book_(std::move(older_book)) {}
   void AddAccount(const Account& account);
   void AddHold(const Hold& hold);
   void AddCapture(const std::string& key, std::int64_t number, const std::string& request_hash,
@@ -109,6 +115,7 @@ class BatchPlan {
   absl::StatusOr<Answer> ReserveNew(const ReserveOrder& order, PlannedAccount* account);
   absl::StatusOr<Answer> ReserveAgain(const ReserveOrder& order, Pair pair);
   absl::StatusOr<Answer> Capture(const CaptureOrder& order, Pair pair);
+  absl::StatusOr<Quote> QuoteUsage(const CaptureOrder& order, const Hold& hold) const;
   std::string BookUsage(const PlannedHold& planned, const Quote& quote, PlannedAccount* account);
 
   // NOT_FOUND / HOLD_NOT_FOUND; nullopt without its account.
@@ -118,6 +125,7 @@ class BatchPlan {
 
   const Time now_;
   const PriceBook& book_;
+  const FindBook older_book_;
   std::unordered_map<std::int64_t, PlannedAccount> accounts_;
   std::unordered_map<std::string, PlannedHold> holds_;
   std::unordered_map<std::string, KnownCapture> known_captures_;  // By key and number.

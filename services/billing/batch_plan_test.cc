@@ -1,5 +1,7 @@
 #include "services/billing/batch_plan.h"
 
+#include <memory>
+
 #include "gmock/gmock.h"
 #include "libs/base/time_text.h"
 
@@ -111,6 +113,31 @@ TEST_F(BatchPlanTest, LaterCallsSeeEarlierOnesAndTheHoldIsStoredAsItIsAtLast) {
   ASSERT_THAT(plan_.rows(), SizeIs(2));
   EXPECT_EQ(plan_.rows()[1].balance_after_nanos, 8 * kPrice);
   EXPECT_EQ(plan_.rows()[1].posting.notes, "1 per_job of text.stats");
+}
+
+TEST_F(BatchPlanTest, WhatIsNoLongerSoldIsBookedAtThePriceOfItsHold) {
+  PriceBook older = Book();
+  older.version = 2;
+  older.prices[{"per_job", "gone"}] = {.unit_nanos = 7, .per_units = 1};
+  BatchPlan plan(kNow, book_, [&](int version) {
+    EXPECT_EQ(version, 2);
+    return std::make_shared<const PriceBook>(older);
+  });
+  Account account;
+  account.tenant_id = kTenant;
+  plan.AddAccount(account);
+  Hold hold = StoredHold(kKey, kNow);
+  hold.price_version = 2;
+  plan.AddHold(hold);
+  CaptureOrder order = Capture(kKey, 1, 1);
+  order.usage = {{"per_job", "gone", 3}};
+  const auto answer = plan.Decide(order);
+  ASSERT_TRUE(answer && answer->ok());
+  EXPECT_EQ((*answer)->amount_nanos, 21);
+  EXPECT_EQ(plan.captures()[0].quote.price_version, 2);
+  order.number = 2;
+  order.usage = {{"per_job", "never", 1}};
+  EXPECT_EQ(Reason(plan.Decide(order)->status()), "PRICE_UNKNOWN");
 }
 
 TEST_F(BatchPlanTest, MoneyThatFitsOnceIsSetAsideOnce) {

@@ -100,6 +100,18 @@ void Append(std::vector<Task> more, std::vector<Task>* tasks) {
 
 }  // namespace
 
+void FairMutex::lock() {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t number = asked_++;
+  next_.wait(lock, [&] { return served_ == number; });
+}
+
+void FairMutex::unlock() {
+  const std::lock_guard lock(mutex_);
+  ++served_;
+  next_.notify_all();
+}
+
 BatchRunner::BatchRunner(pg::Database& db, PriceBooks& books,
                          std::function<void(std::vector<Told>)> tell)
     : db_(db),
@@ -135,7 +147,6 @@ std::vector<Task> BatchRunner::Run(std::vector<Task> tasks, std::int64_t awaited
     if ((*answers)[i]) {
       told.push_back({std::move(batch.tasks[i].done), *std::move((*answers)[i])});
     } else {
-      ++batch.tasks[i].busy_count;
       busy.push_back(std::move(batch.tasks[i]));
     }
   }
@@ -186,20 +197,19 @@ absl::StatusOr<BatchRunner::Answers> BatchRunner::Transact(Batch& batch) {
 
 absl::Status BatchRunner::Work(pg::Tx& tx, Batch& batch, Answers* answers) {
   std::vector<Task>& tasks = batch.tasks;
-  std::unique_lock<std::mutex>& turn = batch.turn.lock;
   PlanByIndex(tx);
   const Needs needs = NeedsOf(tasks);
   if (batch.awaited_tenant_id != 0) {
     // Nobody else's turn may wait for this account.
-    if (turn.owns_lock()) turn.unlock();
+    if (batch.turn.owns_lock()) batch.turn.unlock();
     MakeAccounts(tx, needs.tenant_ids);
     LockAccount(tx, batch.awaited_tenant_id);
-    turn.lock();
+    batch.turn.lock();
   }
   const LockedAccounts locked = LockAccounts(tx, needs.tenant_ids, needs.keys);
   const ReadHolds read = FindHolds(tx, needs.all_keys);
   const std::shared_ptr<const PriceBook> book = books_.Find(tx, locked.price_version);
-  BatchPlan plan(read.now, *book);
+  BatchPlan plan(read.now, *book, [&](int version) { return books_.Find(tx, version); });
   for (const Account& account : locked.accounts) plan.AddAccount(account);
   for (const Hold& hold : read.holds) plan.AddHold(hold);
   const std::vector<const CaptureOrder*> repeated = PerhapsRepeated(tasks, plan);
@@ -214,7 +224,6 @@ absl::Status BatchRunner::Work(pg::Tx& tx, Batch& batch, Answers* answers) {
   if (AnyFails(DoneKinds(tasks, *answers), &Failpoints::commit)) return Lost();
   // Nothing to commit spares the write to disk.
   if (plan.empty()) return Error(absl::StatusCode::kCancelled, kNothingToStore, "");
-  if (batch.turn.passes_early && turn.owns_lock()) turn.unlock();
   return absl::OkStatus();
 }
 

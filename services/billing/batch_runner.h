@@ -3,6 +3,7 @@
 // halves. Not the queue (money_batch.h).
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -21,7 +22,9 @@ struct Task {
   Order order;
   std::function<void(const absl::StatusOr<Answer>&)> done;
   std::int64_t tenant_id = 0;  // Whose account it waits for; 0 while it has not been busy.
-  int busy_count = 0;          // How often that was.
+  // When the caller stops waiting. A reservation that is not begun by then is not made:
+  // nobody would use it.
+  SteadyTime deadline = SteadyTime::max();
 };
 
 // A task with what it is to be told.
@@ -30,13 +33,23 @@ struct Told {
   absl::StatusOr<Answer> answer;
 };
 
-// The right to work on accounts: batches of one process take turns, so that they do not
-// meet each other's locks. Held from the choice of the tasks on.
-struct Turn {
-  std::unique_lock<std::mutex> lock;
-  // Passes it on when all is written, before COMMIT has been answered.
-  bool passes_early = false;
+// A lock that is given in the order of asking: who works without a pause must not keep
+// the others out.
+class FairMutex {
+ public:
+  void lock();
+  void unlock();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable next_;
+  std::uint64_t asked_ = 0;   // guarded by mutex_
+  std::uint64_t served_ = 0;  // guarded by mutex_
 };
+
+// The right to work on accounts. Batches of one process take turns, so that they do not
+// meet each other's locks.
+using Turn = std::unique_lock<FairMutex>;
 
 // Thread-safe.
 class BatchRunner {
@@ -46,8 +59,8 @@ class BatchRunner {
 
   // Answers `tasks`, except those whose account is busy or has no row: these come back,
   // with its tenant. Waits for the account of `awaited_tenant_id` only, when not 0, and
-  // then for its turn; the tasks must then have been busy before, and at least its own
-  // are answered.
+  // gives `turn` up meanwhile; the tasks must then have been busy before, and at least
+  // its own are answered.
   std::vector<Task> Run(std::vector<Task> tasks, std::int64_t awaited_tenant_id, Turn* turn);
 
  private:

@@ -1,6 +1,8 @@
 // Batches on a real database: what is in one transaction, and who is hurt when it fails.
 #include "services/billing/batch_runner.h"
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -107,14 +109,14 @@ class BatchRunnerTest : public BillingTest {
 
   std::vector<Task> Run(BatchRunner& runner, std::vector<Task> tasks,
                         std::int64_t awaited_tenant_id) {
-    Turn turn{.lock = std::unique_lock(turn_), .passes_early = true};
+    Turn turn(turn_);
     return runner.Run(std::move(tasks), awaited_tenant_id, &turn);
   }
 
   BatchRunner runner_{db_, books_, Tell};
 
  private:
-  std::mutex turn_;
+  FairMutex turn_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_locked_ = false;
@@ -250,6 +252,41 @@ TEST_F(BatchRunnerTest, AStuckTenantDelaysNoOther) {
   EXPECT_EQ(outcomes_.Of("stuck"), "");
   UnlockAccount();
   EXPECT_TRUE(Eventually([&] { return outcomes_.Of("stuck") == "ok"; }));
+}
+
+TEST_F(BatchRunnerTest, AReservationWhoseCallerHasLeftIsNotMade) {
+  Credit(kTenant, kJobNanos);
+  MoneyBatch batch(db_, books_);
+  Task late = ReserveTask("late", kTenant);
+  late.deadline = std::chrono::steady_clock::now();
+  batch.Submit(std::move(late));
+  EXPECT_TRUE(Eventually([&] { return outcomes_.Of("late") == "EXPIRED_IN_QUEUE"; }));
+  EXPECT_EQ(AccountOf(kTenant).held().amount_nanos(), 0);
+}
+
+TEST(FairMutexTest, WhoAsksIsNextHoweverBusyTheOtherIs) {
+  FairMutex mutex;
+  std::atomic<bool> asks = false;
+  std::atomic<bool> had_it = false;
+  std::thread other;
+  mutex.lock();
+  other = std::thread([&] {
+    asks = true;
+    mutex.lock();
+    had_it = true;
+    mutex.unlock();
+  });
+  // Between asking and being in line lies a moment, so more than one round may go by; an
+  // unfair lock could give this loop every round.
+  int rounds = 0;
+  for (; !had_it && rounds < 1'000'000; ++rounds) {
+    mutex.unlock();
+    mutex.lock();
+  }
+  mutex.unlock();
+  other.join();
+  EXPECT_TRUE(asks);
+  EXPECT_LT(rounds, 1'000'000);
 }
 
 TEST_F(BatchRunnerTest, TooManyWaitingCallsAreRefusedAndTheOthersDone) {

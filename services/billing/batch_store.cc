@@ -58,24 +58,26 @@ const char* DecisionText(const Decision& decision) {
   return decision.warned ? "warned" : "allowed";
 }
 
-Hold HoldFromRow(const pqxx::row& row) {
+// The columns of FindHolds from `at` on; by their place, for there are many rows.
+Hold HoldFromRow(const pqxx::row& row, int at) {
   Hold hold;
-  hold.key = row["key"].as<std::string>();
-  hold.tenant_id = row["tenant_id"].as<std::int64_t>();
-  hold.request_hash = pg::Bytes(row["request_hash"]);
-  hold.state = ParseHoldState(row["state"].as<std::string>());
-  hold.estimate_nanos = row["estimate_nanos"].as<std::int64_t>();
-  hold.held_nanos = row["held_nanos"].as<std::int64_t>();
-  hold.captured_nanos = row["captured_nanos"].as<std::int64_t>();
-  hold.capture_count = row["capture_count"].as<int>();
-  hold.decision = {.policy = ParsePolicy(row["policy"].as<std::string>()),
-                   .warned = row["decision"].as<std::string>() == "warned",
-                   .reason = row["decision_reason"].as<std::string>()};
-  hold.expire_time = FromMicros(row["expire_micros"].as<std::int64_t>());
-  hold.was_bound = row["was_bound"].as<bool>();
-  hold.tool = row["tool"].as<std::string>();
-  hold.outcome = pg::Optional<std::string>(row["outcome"]).value_or("");
-  const auto end_micros = pg::Optional<std::int64_t>(row["end_micros"]);
+  hold.key = row[at++].as<std::string>();
+  hold.tenant_id = row[at++].as<std::int64_t>();
+  hold.request_hash = pg::Bytes(row[at++]);
+  hold.state = ParseHoldState(row[at++].as<std::string>());
+  hold.estimate_nanos = row[at++].as<std::int64_t>();
+  hold.held_nanos = row[at++].as<std::int64_t>();
+  hold.captured_nanos = row[at++].as<std::int64_t>();
+  hold.capture_count = row[at++].as<int>();
+  hold.decision.policy = ParsePolicy(row[at++].as<std::string>());
+  hold.decision.warned = row[at++].as<bool>();
+  hold.decision.reason = row[at++].as<std::string>();
+  hold.was_bound = row[at++].as<bool>();
+  hold.tool = row[at++].as<std::string>();
+  hold.outcome = pg::Optional<std::string>(row[at++]).value_or("");
+  hold.price_version = row[at++].as<int>();
+  hold.expire_time = FromMicros(row[at++].as<std::int64_t>());
+  const auto end_micros = pg::Optional<std::int64_t>(row[at++]);
   if (end_micros) hold.end_time = FromMicros(*end_micros);
   return hold;
 }
@@ -199,7 +201,9 @@ changed_holds AS (
   FROM unnest($23::uuid[], $24::text[], $25::bigint[], $26::bigint[], $27::bigint[],
     $28::bigint[], $29::text[], $30::bigint[])
     AS u (key, state, held, captured, captures, bound, outcome, ended)
-  WHERE h.key = u.key)
+  WHERE h.key = u.key))";
+
+constexpr char kSaveCaptures[] = R"(
 INSERT INTO billing.captures (hold_key, capture_number, request_hash, amount_nanos, usage_lines,
   entry_id, response, price_version, tool, tenant_id)
 SELECT u.key, u.number, u.hash, u.amount, u.lines::jsonb, u.entry_id, u.response,
@@ -260,19 +264,42 @@ ORDER BY h.expire_time LIMIT $1 FOR UPDATE OF a SKIP LOCKED)";
   return overdue;
 }
 
+OverdueHolds AwaitOverdue(pg::Tx& tx, int limit) {
+  static const std::string kFindTenant = R"(
+SELECT tenant_id FROM billing.holds
+WHERE state = 'reserved' AND expire_time <= now() - interval '2 seconds'
+ORDER BY expire_time LIMIT 1)";
+  static const std::string kFindKeys = R"(
+SELECT key FROM billing.holds
+WHERE state = 'reserved' AND expire_time <= now() AND tenant_id = $1
+ORDER BY expire_time LIMIT $2)";
+  OverdueHolds overdue;
+  const pqxx::result tenant = pg::ExecPrepared(tx, kFindTenant);
+  if (tenant.empty()) return overdue;
+  overdue.accounts.push_back(LockAccount(tx, tenant[0][0].as<std::int64_t>()));
+  for (const pqxx::row& row :
+       pg::ExecPrepared(tx, kFindKeys, overdue.accounts[0].tenant_id, limit)) {
+    overdue.keys.push_back(row[0].as<std::string>());
+  }
+  return overdue;
+}
+
 ReadHolds FindHolds(pg::Tx& tx, const std::vector<std::string>& keys) {
-  static const std::string kFindHolds = absl::StrCat(
-      "SELECT ", pg::MicrosOf("one.now"), " AS now_micros, ", pg::MicrosOf("h.expire_time"),
-      " AS expire_micros, ", pg::MicrosOf("h.end_time"), R"( AS end_micros,
-  h.key, h.tenant_id, h.request_hash, h.state, h.estimate_nanos, h.held_nanos, h.captured_nanos,
-  h.capture_count, h.policy, h.decision, h.decision_reason, h.bind_time IS NOT NULL AS was_bound,
-  h.tool, h.outcome
+  // As pg::MicrosOf, but in the machine's own numbers, which are exact to the microsecond
+  // for times of this century.
+  static const std::string kFindHolds = R"(
+SELECT (date_part('epoch', one.now) * 1000000)::bigint, h.key, h.tenant_id, h.request_hash,
+  h.state, h.estimate_nanos, h.held_nanos, h.captured_nanos, h.capture_count, h.policy,
+  h.decision = 'warned', h.decision_reason, h.bind_time IS NOT NULL, h.tool, h.outcome,
+  h.price_version,
+  (date_part('epoch', h.expire_time) * 1000000)::bigint,
+  (date_part('epoch', h.end_time) * 1000000)::bigint
 FROM (SELECT clock_timestamp() AS now OFFSET 0) AS one
-LEFT JOIN billing.holds h ON h.key = ANY ($1::uuid[]))");
+LEFT JOIN billing.holds h ON h.key = ANY ($1::uuid[]))";
   ReadHolds read;
   for (const pqxx::row& row : pg::ExecPrepared(tx, kFindHolds, Uuids(keys))) {
-    read.now = FromMicros(row["now_micros"].as<std::int64_t>());
-    if (!row["key"].is_null()) read.holds.push_back(HoldFromRow(row));
+    read.now = FromMicros(row[0].as<std::int64_t>());
+    if (!row[1].is_null()) read.holds.push_back(HoldFromRow(row, 1));
   }
   return read;
 }
@@ -298,14 +325,15 @@ absl::Status SavePlan(pg::Tx& tx, const BatchPlan& plan) {
   for (const PlannedHold* hold : plan.holds()) {
     if (hold->is_anew) SaveEstimate(tx, *hold);
   }
-  static const std::string kSave = kSavePlan;
+  static const std::string kSave =
+      absl::StrCat(kSavePlan, ", entries AS (", InsertLedgerSql(41), ")", kSaveCaptures);
   std::vector<pqxx::binarystring> parameters;
   AccountColumns(plan).AppendTo(&parameters);
   NewHoldColumns(plan).AppendTo(&parameters);
   ChangedHoldColumns(plan).AppendTo(&parameters);
   CaptureColumns(plan).AppendTo(&parameters);
+  AppendLedgerColumns(plan.rows(), &parameters);
   pg::ExecPrepared(tx, kSave, pqxx::prepare::make_dynamic_params(parameters));
-  if (!plan.rows().empty()) InsertLedgerRows(tx, plan.rows());
   for (const PlannedAccount* planned : plan.accounts()) {
     GH_RETURN_IF_ERROR(TellLowBalance(tx, planned->settled_before_nanos, planned->account));
   }

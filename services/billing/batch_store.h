@@ -37,6 +37,9 @@ struct OverdueHolds {
   std::vector<std::string> keys;
 };
 OverdueHolds LockOverdue(pg::Tx& tx, int limit);
+// The same of the one account whose reservation has been overdue for longest, by two
+// seconds at least; waits for it.
+OverdueHolds AwaitOverdue(pg::Tx& tx, int limit);
 
 // Of the holds under `keys` and the database's time; after the accounts were locked.
 struct ReadHolds {

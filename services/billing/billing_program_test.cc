@@ -159,7 +159,7 @@ class BillingProgramTest : public BillingTest {
   // Over a session that is paid; signed now.
   static v1::ReceiveEventRequest PostedEvent(const std::string& type) {
     v1::ReceiveEventRequest request;
-    request.set_payload(EventText("evt_1", type, SessionText().ToJson()));
+    request.set_payload(EventText("evt_1", type, SessionText{.customer = "null"}.ToJson()));
     request.set_signature(SignatureOf(request.payload(), std::time(nullptr)));
     return request;
   }
@@ -422,6 +422,14 @@ TEST_F(BillingProgramTest, EventsThatFailedAreHandledAgainByCommand) {
   EXPECT_EQ(AccountOf(kTenant).settled().amount_nanos(), 0);
   EXPECT_EQ(RunCommand({"replay-events", "--event", "evt_1"}, &said), 0);
   EXPECT_THAT(said, HasSubstr("evt_1 checkout.session.completed: processed, tenant 7, 12.34 USD"));
+  EXPECT_EQ(RunCommand({"replay-events", "--dismiss", "evt_1"}, &said), 1);
+  EXPECT_THAT(said, HasSubstr("evt_1: there is no such failed event"));
+  Execute("UPDATE billing.stripe_events SET state = 'failed'");
+  EXPECT_EQ(RunCommand({"replay-events", "--dismiss", "evt_1"}, &said), 0);
+  EXPECT_THAT(said, HasSubstr("evt_1: dismissed"));
+  EXPECT_EQ(RunCommand({"replay-events"}, &said), 0);
+  EXPECT_THAT(said, HasSubstr("0 failed events"));
+  EXPECT_EQ(RunCommand({"replay-events", "--dismiss", "evt_1", "--dry-run"}, &said), 2);
   EXPECT_EQ(RunCommand({"replay-events", "--since"}, &said), 2);
   EXPECT_EQ(RunCommand({"replay-events", "evt_1"}, &said), 2);
   EXPECT_EQ(AccountOf(kTenant).settled().amount_nanos(), kPaidNanos);
@@ -442,7 +450,7 @@ TEST_F(BillingProgramTest, VerifyLedgerSaysWhatDiffersAndFails) {
   Credit(kTenant, 5);
   std::string said;
   EXPECT_EQ(VerifyLedger(&said), 0);
-  EXPECT_THAT(said, HasSubstr("the ledger is right: 1 accounts, 1 entries"));
+  EXPECT_THAT(said, HasSubstr("the ledger is right: 1 accounts, 1 entries, 1 sealed"));
   Execute("UPDATE billing.ledger_entries SET amount_nanos = 6");
   EXPECT_EQ(VerifyLedger(&said), 1);
   EXPECT_THAT(said, HasSubstr("tenant 7: the balance is 5, its entries add up to 6"));

@@ -33,9 +33,10 @@ TRUNCATE billing.accounts, billing.ledger_entries, billing.ledger_chain, billing
 DELETE FROM billing.notices; DELETE FROM billing.usage_hours; DELETE FROM billing.capture_hours;
 DELETE FROM billing.work_hours; DELETE FROM billing.stripe_customers;
 DELETE FROM billing.stripe_events; DELETE FROM billing.stripe_payments;
+DELETE FROM billing.stripe_refunds; DELETE FROM billing.stripe_failed_refunds;
 DELETE FROM billing.stripe_disputes; DELETE FROM billing.auto_topups;
 DELETE FROM billing.subscriptions; DELETE FROM billing.subscription_changes;
-UPDATE billing.usage_mark SET hour = date_trunc('hour', now());
+UPDATE billing.usage_mark SET mark_time = date_trunc('hour', now());
 DELETE FROM billing.alert_levels; INSERT INTO billing.alert_levels DEFAULT VALUES;
 DELETE FROM billing.prices WHERE version > 1;
 DELETE FROM billing.price_books WHERE version > 1;

@@ -12,7 +12,6 @@
 namespace gatehouse::billing {
 namespace {
 
-// After these the card networks forbid another try, or the customer must be there.
 constexpr std::array<std::string_view, 20> kFinal = {
     "authentication_required",
     "card_not_supported",
@@ -36,10 +35,6 @@ constexpr std::array<std::string_view, 20> kFinal = {
     "transaction_not_allowed",
 };
 
-bool IsFinal(const std::string& code) {
-  return std::find(kFinal.begin(), kFinal.end(), code) != kFinal.end();
-}
-
 // Codes are shown and stored: what does not look like one is none.
 std::string CodeOr(const std::string& text, const std::string& fallback) {
   const bool is_code = !text.empty() && text.size() <= 100 &&
@@ -53,7 +48,7 @@ ChargeOutcome Declined(const std::string& payment_intent_id, const std::string& 
   return {.state = ChargeState::kDeclined,
           .payment_intent_id = payment_intent_id,
           .failure = code,
-          .is_final = IsFinal(code)};
+          .is_final = IsFinalDecline(code)};
 }
 
 ChargeOutcome ReadRefusal(const absl::Status& refusal) {
@@ -73,6 +68,10 @@ ChargeOutcome ReadRefusal(const absl::Status& refusal) {
 }
 
 }  // namespace
+
+bool IsFinalDecline(const std::string& code) {
+  return std::find(kFinal.begin(), kFinal.end(), code) != kFinal.end();
+}
 
 ChargeOutcome ReadIntent(const JsonDocument& document, const std::string& path) {
   const std::string prefix = path.empty() ? "" : path + ".";

@@ -29,6 +29,10 @@ struct ChargeOutcome {
   bool needs_look_up = false;
 };
 
+// Whether after a decline for this the card networks forbid another try, or the customer
+// must be there.
+bool IsFinalDecline(const std::string& code);
+
 // Of an answer to POST /v1/payment_intents or GET …/{id}.
 ChargeOutcome ReadCharge(const absl::StatusOr<JsonDocument>& answer);
 

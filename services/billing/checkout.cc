@@ -96,8 +96,13 @@ StripeForm TopupForm(const TopupOrder& order, const std::string& customer_id,
 
 StripeForm PortalForm(const std::string& customer_id, bool allow_plan_changes,
                       const std::string& public_url) {
-  StripeForm form = {{"customer", customer_id}, {"return_url", Page(public_url, "/")}};
-  if (!allow_plan_changes) form.emplace_back("flow_data[type]", "payment_method_update");
+  const std::string home = Page(public_url, "/");
+  StripeForm form = {{"customer", customer_id}, {"return_url", home}};
+  if (allow_plan_changes) return form;
+  form.emplace_back("flow_data[type]", "payment_method_update");
+  // Otherwise the flow ends on the portal's own first page, which offers the rest.
+  form.emplace_back("flow_data[after_completion][type]", "redirect");
+  form.emplace_back("flow_data[after_completion][redirect][return_url]", home);
   return form;
 }
 

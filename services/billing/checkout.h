@@ -28,7 +28,7 @@ absl::StatusOr<TopupOrder> CheckTopup(const v1::CreateTopupSessionRequest& reque
 StripeForm CustomerForm(std::int64_t tenant_id, const std::string& tenant_name);
 StripeForm TopupForm(const TopupOrder& order, const std::string& customer_id,
                      const std::string& public_url);
-// Without plan changes the portal offers the payment method only.
+// Without plan changes the portal offers the payment method only, and leads back then.
 StripeForm PortalForm(const std::string& customer_id, bool allow_plan_changes,
                       const std::string& public_url);
 

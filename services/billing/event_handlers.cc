@@ -29,6 +29,9 @@ constexpr Row kRows[] = {
     {"payment_intent.succeeded", ApplyPaidIntent},
     {"payment_intent.payment_failed", ApplyFailedIntent},
     {"charge.refunded", ApplyRefund},
+    {"charge.refund.updated", ApplyFailedRefund},
+    {"refund.failed", ApplyFailedRefund},
+    {"refund.updated", ApplyFailedRefund},
     {"charge.dispute.created", TellDispute},
     {"charge.dispute.funds_withdrawn", ApplyWithdrawal},
     {"charge.dispute.funds_reinstated", ApplyReinstatement},
@@ -37,7 +40,8 @@ constexpr Row kRows[] = {
     {"customer.subscription.updated", ApplySubscriptionEvent},
     {"customer.subscription.deleted", ApplySubscriptionEvent},
     {"invoice.payment_failed", ApplyInvoiceFailure},
-    {"customer.deleted", ForgetCustomersMethod},
+    {"customer.deleted", ForgetCustomer},
+    {"customer.updated", FollowDefaultMethod},
     {"payment_method.detached", ForgetMethod},
 };
 

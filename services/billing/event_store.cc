@@ -39,6 +39,13 @@ SET error = $5, attempts = e.attempts + 1, update_time = now() WHERE e.state = '
              .affected_rows() == 1;
 }
 
+bool DismissEvent(pg::Tx& tx, const std::string& event_id) {
+  static constexpr char kDismiss[] = R"(
+UPDATE billing.stripe_events SET state = 'ignored', reason = 'dismissed', update_time = now()
+WHERE event_id = $1 AND state = 'failed')";
+  return tx.exec_params(kDismiss, event_id).affected_rows() == 1;
+}
+
 std::vector<FailedEvent> ListFailedEvents(pg::Tx& tx, std::optional<Time> since,
                                           const std::string& event_id) {
   static constexpr char kList[] = R"( AS receive_micros, event_id, type, attempts, error

@@ -23,6 +23,10 @@ void SaveOutcome(pg::Tx& tx, const std::string& event_id, const EventOutcome& ou
 bool KeepFailure(pg::Tx& tx, const StripeEvent& event, const std::string& payload,
                  const std::string& error);
 
+// Gives up an event whose handling failed: it counts as ignored, its error stays. False
+// when there is none.
+bool DismissEvent(pg::Tx& tx, const std::string& event_id);
+
 struct FailedEvent {
   std::string id;
   std::string type;

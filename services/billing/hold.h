@@ -30,6 +30,7 @@ struct Hold {
   std::int64_t captured_nanos = 0;  // Booked so far.
   int capture_count = 0;
   Decision decision;
+  int price_version = 0;         // Of the book that priced the estimate.
   Time expire_time;              // Of the reservation.
   bool was_bound = false;        // Ever.
   std::string tool;              // What the money is for.

@@ -1,4 +1,5 @@
 #include <atomic>
+#include <future>
 #include <mutex>
 #include <random>
 #include <set>
@@ -7,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+#include "services/billing/account_store.h"
 #include "services/billing/billing_testing.h"
 #include "services/billing/hold_sweeper.h"
 
@@ -232,6 +234,38 @@ TEST_F(HoldRaceTest, CaptureBindReleaseAndExpiryMeetWithoutLosingMoney) {
     EXPECT_EQ(AccountOf(kTenant).settled().amount_nanos(), -(round + 1) * kJobNanos);
   }
   ExpectBooksRight();
+}
+
+TEST_F(HoldRaceTest, AnAccountThatIsNeverFreeDoesNotKeepWhatIsOverdue) {
+  const std::string key = UuidV7();
+  ASSERT_TRUE(Reserve(key, kTenant).ok());
+  Execute("UPDATE billing.holds SET expire_time = now() - interval '5 seconds'");
+  std::promise<void> locked;
+  std::promise<void> unlock;
+  std::thread busy([&] {
+    EXPECT_TRUE(db_.InTransaction([&](pg::Tx& tx) {
+                     LockAccount(tx, kTenant);
+                     locked.set_value();
+                     unlock.get_future().wait();
+                     return absl::OkStatus();
+                   })
+                    .ok());
+  });
+  locked.get_future().wait();
+  std::future<absl::StatusOr<int>> expired =
+      std::async(std::launch::async, [&] { return ExpireHolds(db_); });
+  // It stands in line for the account rather than passing over it.
+  EXPECT_TRUE(Eventually([&] {
+    return db_
+        .Read([](pg::Tx& tx) -> absl::StatusOr<bool> {
+          return tx.exec1("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")[0].as<bool>();
+        })
+        .value_or(false);
+  }));
+  unlock.set_value();
+  busy.join();
+  EXPECT_EQ(expired.get().value(), 1);
+  EXPECT_EQ(AccountOf(kTenant).held().amount_nanos(), 0);
 }
 
 TEST_F(HoldRaceTest, TwoSweepersExpireEachHoldOnce) {

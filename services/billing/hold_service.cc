@@ -12,7 +12,7 @@ namespace {
 // Has a checked order done and replies with `to_proto` of its answer.
 template <typename Order, typename Response, typename ToProto>
 void Do(MoneyBatch* batch, absl::StatusOr<Order> order, rpc::Reply<Response> reply,
-        ToProto to_proto) {
+        ToProto to_proto, SteadyTime deadline = SteadyTime::max()) {
   if (!order.ok()) return reply(order.status());
   batch->Submit({.order = *std::move(order),
                  .done =
@@ -20,7 +20,8 @@ void Do(MoneyBatch* batch, absl::StatusOr<Order> order, rpc::Reply<Response> rep
                        if (!answer.ok()) return reply(answer.status());
                        reply(to_proto(*answer));
                      },
-                 .tenant_id = 0});
+                 .tenant_id = 0,
+                 .deadline = deadline});
 }
 
 v1::Hold HoldOf(const Answer& answer) { return ToProto(answer.hold); }
@@ -32,8 +33,8 @@ HoldService::HoldService(pg::Database& db, PriceBooks& books)
     : rpc_(v1::HoldService::kFullName), batch_(db, books) {
   const rpc::Policy by_jobs{.callers = {"jobs"}};
   rpc_.UnaryLater(v1::HoldService::kReserve, by_jobs,
-                  [this](rpc::Call&, const v1::ReserveRequest& request, auto reply) {
-                    Reserve(request, std::move(reply));
+                  [this](rpc::Call& call, const v1::ReserveRequest& request, auto reply) {
+                    Reserve(request, std::move(reply), call.deadline());
                   });
   rpc_.UnaryLater(v1::HoldService::kBind, by_jobs,
                   [this](rpc::Call&, const v1::BindRequest& request, auto reply) {
@@ -49,8 +50,9 @@ HoldService::HoldService(pg::Database& db, PriceBooks& books)
                   });
 }
 
-void HoldService::Reserve(const v1::ReserveRequest& request, rpc::Reply<v1::Hold> reply) {
-  Do(&batch_, CheckReserve(request), std::move(reply), HoldOf);
+void HoldService::Reserve(const v1::ReserveRequest& request, rpc::Reply<v1::Hold> reply,
+                          SteadyTime deadline) {
+  Do(&batch_, CheckReserve(request), std::move(reply), HoldOf, deadline);
 }
 
 void HoldService::Bind(const v1::BindRequest& request, rpc::Reply<v1::Hold> reply) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "gatehouse/billing/v1/hold.pb.h"
+#include "libs/base/clock.h"
 #include "libs/pg/database.h"
 #include "libs/rpc/server.h"
 #include "services/billing/money_batch.h"
@@ -21,7 +22,9 @@ class HoldService {
 
   // See hold.proto. They do not block; `reply` is called once, perhaps from another
   // thread, perhaps before they return.
-  void Reserve(const v1::ReserveRequest& request, rpc::Reply<v1::Hold> reply);
+  // A reservation that is not begun at its `deadline` is not made.
+  void Reserve(const v1::ReserveRequest& request, rpc::Reply<v1::Hold> reply,
+               SteadyTime deadline = SteadyTime::max());
   void Bind(const v1::BindRequest& request, rpc::Reply<v1::Hold> reply);
   void Capture(const v1::CaptureRequest& request, rpc::Reply<v1::CaptureResponse> reply);
   void Release(const v1::ReleaseRequest& request, rpc::Reply<v1::Hold> reply);

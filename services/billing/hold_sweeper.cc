@@ -13,7 +13,9 @@ absl::StatusOr<int> ExpireHolds(pg::Database& db) {
   // Nobody waits for the answer: one that is in doubt is looked for again.
   absl::StatusOr<int> expired = db.InTransaction([](pg::Tx& tx) -> absl::StatusOr<int> {
     PlanByIndex(tx);
-    const OverdueHolds overdue = LockOverdue(tx, kExpireMax);
+    OverdueHolds overdue = LockOverdue(tx, kExpireMax);
+    // An account that is hardly ever free must not keep what is overdue.
+    if (overdue.keys.empty()) overdue = AwaitOverdue(tx, kExpireMax);
     if (overdue.keys.empty()) return 0;
     // Again, under the locks: what was found may have been bound meanwhile.
     const ReadHolds read = FindHolds(tx, overdue.keys);

@@ -10,8 +10,9 @@
 
 namespace gatehouse::billing {
 
-// Expires overdue reservations of accounts that nobody else works on, at most
-// kExpireMax, in one transaction. How many.
+// Expires overdue reservations, at most kExpireMax, in one transaction: of accounts that
+// nobody else works on; when there are none, those of the account that waits for longest.
+// How many.
 inline constexpr int kExpireMax = 500;
 absl::StatusOr<int> ExpireHolds(pg::Database& db);
 

@@ -143,6 +143,8 @@ void WriteIn(pg::Tx& tx, const JournalOrder& order, std::ostream& out) {
   const std::int64_t end = MicrosOr(order.end_time, kLastMicros);
   std::string date = order.start_time ? DateOf(*order.start_time) : "";
   tx.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+  // Who reads the output may take any time between two rows.
+  tx.exec("SET LOCAL idle_in_transaction_session_timeout = 0");
   out << "commodity 1000.000000000 USD\n\n";
   if (order.start_time) {
     for (const pqxx::row& row : tx.exec_params(kSumsBefore, order.tenant_id, start)) {

@@ -29,8 +29,8 @@ absl::StatusOr<JournalOrder> ParseJournalArguments(const std::vector<std::string
 // "expenses:promotions" and "equity:adjustments", in USD with nine decimals. Before them
 // the balances of the start, when there is one; behind them a transaction per tenant
 // asserts what its accounts must have come to (without an end: by the accounts' own
-// table). Blocks; memory for the tenants, not for the rows. What was written before an
-// error is no journal.
+// table). Blocks, for as long as `out` does; memory for the tenants, not for the rows. What was
+// written before an error is no journal.
 absl::Status WriteJournal(pg::Database& db, const JournalOrder& order, std::ostream& out);
 
 // `billing export-journal`: the journal to standard output.

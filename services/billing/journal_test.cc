@@ -166,6 +166,25 @@ TEST_F(JournalTest, APeriodBeginsWithItsBalancesAndEndsWithThem) {
   EXPECT_EQ(Balances(Journal(*rest)).at("liabilities:reserve:tenant-7"), NanosText(-700));
 }
 
+// What the server shows depends on the limit, as nobody can wait for it here.
+TEST_F(JournalTest, ASlowReaderMayTakeItsTimeBetweenTwoRows) {
+  Credit(7, 1);
+  Execute(R"(
+    ALTER TABLE billing.ledger_entries ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY without_limit ON billing.ledger_entries
+    USING (current_setting('idle_in_transaction_session_timeout') = '0'))");
+  const std::string journal = Journal();
+  Execute(R"(
+    DROP POLICY without_limit ON billing.ledger_entries;
+    ALTER TABLE billing.ledger_entries DISABLE ROW LEVEL SECURITY)");
+  EXPECT_THAT(journal, HasSubstr("(1) adjustment: a test\n"));
+  const auto after = db_.Read([](pg::Tx& tx) -> absl::StatusOr<bool> {
+    return tx.exec1("SELECT current_setting('idle_in_transaction_session_timeout') <> '0'")[0]
+        .as<bool>();
+  });
+  EXPECT_TRUE(after.value_or(false)) << "others on the connection have the limit";
+}
+
 TEST_F(JournalTest, AnEmptyLedgerIsAnEmptyJournal) {
   EXPECT_EQ(Journal(), "commodity 1000.000000000 USD\n\n");
 }

@@ -29,6 +29,9 @@ class LedgerSealer {
   exec::Ticker ticker_;  // last: stops before the rest goes
 };
 
+// Seals until nothing is new, as the sealer would. Errors of the database.
+absl::Status SealLedger(pg::Database& db);
+
 struct LedgerReport {
   std::int64_t accounts = 0;
   std::int64_t entries = 0;
@@ -38,12 +41,14 @@ struct LedgerReport {
 
 // Re-adds, as of one moment: every balance from its entries, entry by entry, and what is
 // owed with it; every held sum from its holds; every hold's captures and their entries;
-// reversals, payments, the sum over all accounts, which is zero (ledger_checks.h); what
-// should be sealed and is not. Then recomputes the chain and every bill (bill_audit.h). An
-// error only when the database cannot answer.
+// reversals, payments, what was booked by hand and the answers kept of it, the sum over all
+// accounts, which is zero (ledger_checks.h); what the sealer has passed over. What is only
+// not sealed yet is no difference. Then recomputes the chain and every bill (bill_audit.h).
+// An error only when the database cannot answer.
 absl::StatusOr<LedgerReport> VerifyLedger(pg::Database& db);
 
-// `billing verify-ledger`: prints the report; exit code 1 with differences.
+// `billing verify-ledger`: seals what is new where it may, then prints the report; exit
+// code 1 with differences.
 service::Command VerifyLedgerCommand();
 
 }  // namespace gatehouse::billing

@@ -13,6 +13,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr std::int64_t kTenant = 7;
 
@@ -31,6 +32,16 @@ class LedgerAuditTest : public BillingTest {
     const absl::StatusOr<LedgerReport> report = VerifyLedger(db_);
     EXPECT_TRUE(report.ok()) << report.status();
     return report.ok() ? report->differences : std::vector<std::string>{};
+  }
+
+  // One answer for each booking by hand, as adjustment.cc keeps it.
+  void KeepAnswers() {
+    Execute(R"(
+      DELETE FROM billing.idempotency_keys;
+      INSERT INTO billing.idempotency_keys (scope, key, request_hash, response)
+      SELECT CASE entry_type WHEN 'reversal' THEN 'reverse' ELSE 'adjust' END, gen_random_uuid(),
+        sha256(''), '\x0a260a24'::bytea || convert_to(id::text, 'UTF8')
+      FROM billing.ledger_entries WHERE entry_type IN ('adjustment', 'reversal'))");
   }
 
   const std::string key_ = UuidV7();
@@ -77,10 +88,13 @@ TEST_F(LedgerAuditTest, FindsARemovedEntry) {
 TEST_F(LedgerAuditTest, FindsAnEntryThatWasSlippedInLater) {
   Execute(R"(
     INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
-      amount_nanos, entry_type, balance_after_nanos, notes, create_time)
-    VALUES ('00000000-0000-7000-8000-000000000001', 8, 2, 'adjustments', 'reserve', 5,
-      'adjustment', 8, 'slipped in', now() - interval '1 hour');
+      amount_nanos, entry_type, balance_after_nanos, notes, create_time, transaction_id)
+    SELECT '00000000-0000-7000-8000-000000000001', 8, 2, 'adjustments', 'reserve', 5,
+      'adjustment', 8, 'slipped in', create_time, transaction_id
+    FROM billing.ledger_entries WHERE tenant_id = 8;
     UPDATE billing.accounts SET settled_nanos = 8, entry_count = 2 WHERE tenant_id = 8)");
+  EXPECT_THAT(Differences(), Contains(HasSubstr("not sealed")));
+  Execute("UPDATE billing.ledger_entries SET transaction_id = '0' WHERE notes = 'slipped in'");
   EXPECT_THAT(Differences(), Contains(HasSubstr("not sealed")));
 }
 
@@ -136,6 +150,7 @@ TEST_F(LedgerAuditTest, FindsAReversalOfTooMuchAndOfAnotherTenant) {
     SELECT gen_random_uuid(), 8, 3, 'reserve', 'adjustments', 1, 'reversal', 0, '', id
     FROM billing.ledger_entries WHERE tenant_id = 8 AND entry_number = 1;
     UPDATE billing.accounts SET settled_nanos = 0, entry_count = 3 WHERE tenant_id = 8)");
+  KeepAnswers();
   EXPECT_THAT(Differences(), IsEmpty());
   Execute(
       "UPDATE billing.ledger_entries SET reverses = (SELECT id FROM billing.ledger_entries "
@@ -146,6 +161,28 @@ TEST_F(LedgerAuditTest, FindsAReversalOfTooMuchAndOfAnotherTenant) {
       "FROM billing.ledger_entries WHERE tenant_id = 8 AND entry_number = 1) "
       "WHERE tenant_id = 8 AND entry_number = 3");
   EXPECT_THAT(Differences(), Contains(HasSubstr("reversals take back 4 of its 3")));
+}
+
+TEST_F(LedgerAuditTest, FindsAPaymentOfWhichTooMuchIsTakenBack) {
+  Execute(R"(
+    UPDATE billing.ledger_entries SET entry_type = 'topup', debit_account = 'stripe_clearing'
+    WHERE tenant_id = 8;
+    INSERT INTO billing.stripe_payments (payment_intent_id, tenant_id, entry_id, amount_nanos)
+    SELECT 'pi_1', 8, id, 3 FROM billing.ledger_entries WHERE tenant_id = 8;
+    INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
+      amount_nanos, entry_type, balance_after_nanos, notes, reverses)
+    SELECT gen_random_uuid(), 8, 2, 'reserve', 'stripe_clearing', 2, 'refund', 1, '', id
+    FROM billing.ledger_entries WHERE tenant_id = 8;
+    INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
+      amount_nanos, entry_type, balance_after_nanos, notes, reverses)
+    SELECT gen_random_uuid(), 8, 3, 'reserve', 'stripe_clearing', 1, 'reversal', 0, '', id
+    FROM billing.ledger_entries WHERE tenant_id = 8 AND entry_number = 1;
+    UPDATE billing.accounts SET settled_nanos = 0, entry_count = 3 WHERE tenant_id = 8)");
+  EXPECT_THAT(Differences(), Not(Contains(HasSubstr("is taken back"))));
+  Execute(
+      "UPDATE billing.ledger_entries SET amount_nanos = 2 "
+      "WHERE tenant_id = 8 AND entry_number = 3");
+  EXPECT_THAT(Differences(), Contains(HasSubstr("4 of its 3 is taken back")));
 }
 
 TEST_F(LedgerAuditTest, FindsAPaymentWithoutItsEntryAndTheOtherWayRound) {
@@ -160,13 +197,67 @@ TEST_F(LedgerAuditTest, FindsAPaymentWithoutItsEntryAndTheOtherWayRound) {
   EXPECT_THAT(Differences(), Contains(HasSubstr("payment  of tenant  is , its entry")));
 }
 
-TEST_F(LedgerAuditTest, FindsWhatNobodySealed) {
+TEST_F(LedgerAuditTest, WhatIsNotSealedYetIsNoDifferenceHoweverOld) {
   Credit(kTenant + 1, 1);
-  EXPECT_THAT(Differences(), IsEmpty()) << "it has a minute";
   Execute(
-      "UPDATE billing.ledger_entries SET create_time = now() - interval '61 seconds' "
+      "UPDATE billing.ledger_entries SET create_time = now() - interval '1 day' "
       "WHERE tenant_id = 8 AND entry_number = 2");
-  EXPECT_THAT(Differences(), ElementsAre(HasSubstr("it is not sealed")));
+  EXPECT_THAT(Differences(), IsEmpty());
+  Credit(kTenant + 1, 2);
+  ASSERT_TRUE(SealLedger(db_).ok());
+  Execute(
+      "DELETE FROM billing.ledger_chain c USING billing.ledger_entries e WHERE e.id = c.row_id "
+      "AND e.tenant_id = 8 AND e.entry_number = 2");
+  EXPECT_THAT(Differences(), Contains(HasSubstr("it is not sealed"))) << "it was passed over";
+}
+
+TEST_F(LedgerAuditTest, SealingGoesOnUntilNothingIsNew) {
+  Credit(kTenant, 1);
+  Credit(kTenant, 2);
+  ASSERT_TRUE(SealLedger(db_).ok());
+  const absl::StatusOr<LedgerReport> report = VerifyLedger(db_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->sealed, 6);
+  EXPECT_EQ(report->entries, 6);
+}
+
+TEST_F(LedgerAuditTest, FindsAHoldThatHoldsMoreThanTheRestOfItsEstimate) {
+  const std::string key = UuidV7();
+  ASSERT_TRUE(Reserve(key, kTenant, 2).ok());
+  ASSERT_TRUE(Bind(key).ok());
+  ASSERT_TRUE(Capture(key, 1, 1, false).ok());
+  ASSERT_NO_FATAL_FAILURE(ExpectBooksRight());
+  // The sums agree.
+  Execute(absl::StrCat("UPDATE billing.holds SET held_nanos = held_nanos + 5 WHERE key = '", key,
+                       "'; UPDATE billing.accounts SET held_nanos = held_nanos + 5 "
+                       "WHERE tenant_id = 7"));
+  EXPECT_THAT(Differences(), ElementsAre(HasSubstr(absl::StrCat("hold ", key, ": 20000005 is"))));
+}
+
+TEST_F(LedgerAuditTest, FindsABookingByHandWithoutItsAnswerAndTheOtherWayRound) {
+  const auto given = accounts_.AdjustBalance(AdjustRequestOf(kTenant, 7), "ada");
+  ASSERT_TRUE(given.ok()) << given.status();
+  v1::ReverseEntryRequest reverse;
+  reverse.set_entry_id(given->entry().id());
+  reverse.set_reason("a test");
+  reverse.set_idempotency_key(UuidV7());
+  const auto taken = accounts_.ReverseEntry(reverse);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  ASSERT_NO_FATAL_FAILURE(ExpectBooksRight());
+  Execute("UPDATE billing.idempotency_keys SET scope = 'adjust' WHERE scope = 'reverse'");
+  EXPECT_THAT(Differences(), ElementsAre(HasSubstr(absl::StrCat(
+                                 "it names entry ", taken->entry().id(), ", which is no adj"))));
+  Execute(absl::StrCat("DELETE FROM billing.idempotency_keys WHERE key = '",
+                       reverse.idempotency_key(), "'"));
+  EXPECT_THAT(Differences(), ElementsAre(absl::StrCat("entry ", taken->entry().id(),
+                                                      ": no answer to the request for this "
+                                                      "reversal is kept")));
+  KeepAnswers();
+  EXPECT_THAT(Differences(), IsEmpty());
+  Execute(
+      "INSERT INTO billing.idempotency_keys (scope, key, request_hash, response) "
+      "VALUES ('adjust', gen_random_uuid(), sha256(''), 'nonsense')");
+  EXPECT_THAT(Differences(), ElementsAre(HasSubstr("answer to adjust ")));
 }
 
 // By the words of the statement that sealed entries before there were further columns.

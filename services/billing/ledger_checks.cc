@@ -71,15 +71,25 @@ WHERE coalesce(s.reserve, 0) <> greatest(a.settled_nanos, 0)
 LIMIT 100)";
 
 // What takes back an entry names one of the same tenant. A reversal is on the other side
-// of its original, which is none itself, and all of them are no more than it.
+// of its original, which is none itself, and all of them are no more than it. Nor is what
+// takes back a payment, whatever it is, less what was given back of that.
 constexpr char kReversals[] = R"(
-WITH pairs AS (
+WITH RECURSIVE pairs AS (
   SELECT r.id, r.tenant_id, r.entry_type, r.amount_nanos, r.reverses, o.id AS original,
     o.tenant_id AS original_tenant, o.entry_type AS original_type,
     o.amount_nanos AS original_nanos,
     o.debit_account = r.credit_account AND o.credit_account = r.debit_account AS is_opposite
   FROM billing.ledger_entries r LEFT JOIN billing.ledger_entries o ON o.id = r.reverses
-  WHERE r.reverses IS NOT NULL)
+  WHERE r.reverses IS NOT NULL),
+takers AS (
+  SELECT o.id AS payment, o.amount_nanos AS payment_nanos, r.id,
+    CASE r.credit_account WHEN 'reserve' THEN -r.amount_nanos ELSE r.amount_nanos END AS taken
+  FROM billing.ledger_entries r JOIN billing.ledger_entries o ON o.id = r.reverses
+  WHERE o.entry_type IN ('topup', 'auto_topup')
+  UNION
+  SELECT t.payment, t.payment_nanos, r.id,
+    CASE r.credit_account WHEN 'reserve' THEN -r.amount_nanos ELSE r.amount_nanos END
+  FROM takers t JOIN billing.ledger_entries r ON r.reverses = t.id)
 SELECT format('entry %s: it takes back %s, which is %s of tenant %s', id, reverses,
          coalesce(original_type, 'missing'), original_tenant)
 FROM pairs
@@ -90,14 +100,25 @@ SELECT format('entry %s: reversals take back %s of its %s', reverses, sum(amount
          min(original_nanos))
 FROM pairs WHERE entry_type = 'reversal'
 GROUP BY reverses HAVING sum(amount_nanos) > min(original_nanos)
+UNION ALL
+SELECT format('payment in entry %s: %s of its %s is taken back', payment, sum(taken),
+         min(payment_nanos))
+FROM takers GROUP BY payment HAVING sum(taken) > min(payment_nanos)
 LIMIT 100)";
 
+// What is held is the rest of the estimate.
 constexpr char kHolds[] = R"(
 WITH held AS (SELECT tenant_id, sum(held_nanos) AS held FROM billing.holds GROUP BY tenant_id)
 SELECT format('tenant %s: %s is held, its holds add up to %s', tenant_id, a.held_nanos,
          coalesce(h.held, 0))
 FROM billing.accounts a FULL JOIN held h USING (tenant_id)
 WHERE a.held_nanos IS DISTINCT FROM coalesce(h.held, 0)
+UNION ALL
+SELECT format('hold %s: %s is held, of its estimate of %s is captured %s', key, held_nanos,
+         estimate_nanos, captured_nanos)
+FROM billing.holds
+WHERE state IN ('reserved', 'bound')
+  AND held_nanos <> greatest(estimate_nanos - captured_nanos, 0)
 LIMIT 100)";
 
 constexpr char kCaptures[] = R"(
@@ -134,8 +155,29 @@ WHERE p.amount_nanos IS DISTINCT FROM e.amount_nanos OR p.tenant_id <> e.tenant_
    OR e.debit_account <> 'stripe_clearing'
 LIMIT 100)";
 
-// Sealing goes by transaction, so what comes before the last sealed one is sealed; and
-// what has ended for a minute should be.
+// What is booked by hand and the answer that is kept of it are the same thing: without the
+// answer a repeat would book again. It is a message whose first member's first member is
+// the entry's id, 36 (0x24) characters.
+constexpr char kAnswers[] = R"(
+WITH answers AS (
+  SELECT scope, key, CASE scope WHEN 'adjust' THEN 'adjustment' ELSE 'reversal' END AS entry_type,
+    encode(substring(response FROM position('\x0a24'::bytea IN response) + 2 FOR 36), 'escape')
+      AS entry_id
+  FROM billing.idempotency_keys WHERE scope IN ('adjust', 'reverse')),
+entries AS (
+  SELECT id::text AS entry_id, entry_type
+  FROM billing.ledger_entries WHERE entry_type IN ('adjustment', 'reversal'))
+SELECT CASE WHEN a.key IS NULL
+         THEN format('entry %s: no answer to the request for this %s is kept', e.entry_id,
+                e.entry_type)
+         ELSE format('answer to %s %s: it names entry %s, which is no %s', a.scope, a.key,
+                a.entry_id, a.entry_type) END
+FROM answers a FULL JOIN entries e ON e.entry_id = a.entry_id
+WHERE a.entry_type IS DISTINCT FROM e.entry_type
+LIMIT 100)";
+
+// Sealing goes by transaction, so what comes before the last sealed one is sealed. Those of
+// transaction 0 were sealed when there was no such order.
 constexpr char kSeals[] = R"(
 WITH last AS (
   SELECT e.transaction_id, e.id FROM billing.ledger_chain c
@@ -143,10 +185,8 @@ WITH last AS (
 SELECT format('entry %s: it is not sealed', e.id)
 FROM billing.ledger_entries e
 WHERE NOT EXISTS (SELECT FROM billing.ledger_chain c WHERE c.row_id = e.id)
-  AND ((e.transaction_id, e.id) <
-       ((SELECT transaction_id FROM last), (SELECT id FROM last))
-    OR (e.create_time < now() - interval '1 minute'
-        AND e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())))
+  AND (e.transaction_id = '0' OR (e.transaction_id, e.id) <
+       ((SELECT transaction_id FROM last), (SELECT id FROM last)))
 LIMIT 100)";
 
 constexpr char kTotal[] = R"(
@@ -162,7 +202,7 @@ WHERE total <> 0)";
 const std::vector<const char*>& LedgerChecks() {
   static const std::vector<const char*> checks = {kBalances,  kNumbering, kDebtSteps, kDebtSums,
                                                   kReversals, kHolds,     kCaptures,  kUsage,
-                                                  kPayments,  kSeals,     kTotal};
+                                                  kPayments,  kAnswers,   kSeals,     kTotal};
   return checks;
 }
 

@@ -122,7 +122,15 @@ std::optional<LedgerEntry> FindEntry(pg::Tx& tx, const std::string& id) {
 
 std::int64_t ReversedNanos(pg::Tx& tx, const std::string& entry_id) {
   static constexpr char kReversed[] = R"(
-SELECT coalesce(sum(amount_nanos), 0)::bigint FROM billing.ledger_entries WHERE reverses = $1)";
+WITH RECURSIVE chain AS (
+  SELECT id, debit_account, credit_account, amount_nanos
+  FROM billing.ledger_entries WHERE reverses = $1
+  UNION
+  SELECT e.id, e.debit_account, e.credit_account, e.amount_nanos
+  FROM chain c JOIN billing.ledger_entries e ON e.reverses = c.id)
+SELECT greatest(coalesce(sum(CASE WHEN c.debit_account = o.credit_account
+                               THEN c.amount_nanos ELSE -c.amount_nanos END), 0), 0)::bigint
+FROM billing.ledger_entries o JOIN chain c ON true WHERE o.id = $1)";
   return tx.exec_params1(kReversed, entry_id)[0].as<std::int64_t>();
 }
 

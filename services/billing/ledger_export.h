@@ -16,7 +16,8 @@ namespace gatehouse::billing {
 // A numbered entry; nullopt when there is none of this id.
 std::optional<LedgerEntry> FindEntry(pg::Tx& tx, const std::string& id);
 
-// How much of an entry was taken back so far, by whatever names it as its original.
+// How much of an entry is taken back, by whatever names it as its original and less what
+// took that back in turn: a dispute that was won, a refund that failed.
 std::int64_t ReversedNanos(pg::Tx& tx, const std::string& entry_id);
 
 struct ExportPage {

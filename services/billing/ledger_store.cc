@@ -6,35 +6,7 @@
 #include "services/billing/columns.h"
 
 namespace gatehouse::billing {
-namespace {
-
-using Type = Column::Type;
-
-ColumnSet ColumnsOf(const std::vector<LedgerRow>& rows) {
-  ColumnSet columns({Type::kUuid, Type::kNumber, Type::kNumber, Type::kText, Type::kText,
-                     Type::kNumber, Type::kNumber, Type::kText, Type::kUuid, Type::kNumber,
-                     Type::kText, Type::kUuid, Type::kUuid, Type::kText, Type::kText});
-  for (const LedgerRow& row : rows) {
-    columns.Next().AddUuid(row.id);
-    columns.Next().AddNumber(row.tenant_id);
-    columns.Next().AddNumber(row.entry_number);
-    columns.Next().AddBytes(row.debit_account);
-    columns.Next().AddBytes(row.credit_account);
-    columns.Next().AddNumber(row.amount_nanos);
-    columns.Next().AddNumber(row.balance_after_nanos);
-    columns.Next().AddBytes(row.posting.entry_type);
-    columns.Next().AddUuid(row.posting.job_id);
-    columns.Next().AddNumber(row.posting.price_version);
-    columns.Next().AddBytes(row.posting.notes);
-    columns.Next().AddUuid(row.posting.reverses);
-    columns.Next().AddUuid(row.cause_id);
-    columns.Next().AddBytes(row.posting.actor);
-    columns.Next().AddBytes(row.posting.stripe_event_id);
-  }
-  return columns;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 std::string EntryColumns() {
   return absl::StrCat(pg::MicrosOf("e.create_time"), R"( AS create_micros, e.id, e.tenant_id,
@@ -61,23 +33,56 @@ LedgerEntry EntryFromRow(const pqxx::row& row) {
   return entry;
 }
 
+std::string InsertLedgerSql(int first) {
+  std::string columns;
+  for (const char* type : {"uuid", "bigint", "bigint", "text", "text", "bigint", "bigint", "text",
+                           "uuid", "bigint", "text", "uuid", "uuid", "text", "text"}) {
+    absl::StrAppend(&columns, columns.empty() ? "" : ", ", "$", first++, "::", type, "[]");
+  }
+  return absl::StrCat(R"(
+INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
+  amount_nanos, balance_after_nanos, entry_type, job_id, price_version, notes, reverses, cause_id,
+  actor, stripe_event_id)
+SELECT r.id, r.tenant_id, nullif(r.number, 0), r.debit, r.credit, r.amount, r.after, r.type,
+  r.job, nullif(r.version, 0), r.notes, r.reverses, r.cause, nullif(r.actor, ''),
+  nullif(r.event, '')
+FROM unnest()",
+                      columns, R"() AS r (id, tenant_id, number, debit, credit, amount, after, type,
+  job, version, notes, reverses, cause, actor, event))");
+}
+
+void AppendLedgerColumns(const std::vector<LedgerRow>& rows,
+                         std::vector<pqxx::binarystring>* parameters) {
+  using Type = Column::Type;
+  ColumnSet columns({Type::kUuid, Type::kNumber, Type::kNumber, Type::kText, Type::kText,
+                     Type::kNumber, Type::kNumber, Type::kText, Type::kUuid, Type::kNumber,
+                     Type::kText, Type::kUuid, Type::kUuid, Type::kText, Type::kText});
+  for (const LedgerRow& row : rows) {
+    columns.Next().AddUuid(row.id);
+    columns.Next().AddNumber(row.tenant_id);
+    columns.Next().AddNumber(row.entry_number);
+    columns.Next().AddBytes(row.debit_account);
+    columns.Next().AddBytes(row.credit_account);
+    columns.Next().AddNumber(row.amount_nanos);
+    columns.Next().AddNumber(row.balance_after_nanos);
+    columns.Next().AddBytes(row.posting.entry_type);
+    columns.Next().AddUuid(row.posting.job_id);
+    columns.Next().AddNumber(row.posting.price_version);
+    columns.Next().AddBytes(row.posting.notes);
+    columns.Next().AddUuid(row.posting.reverses);
+    columns.Next().AddUuid(row.cause_id);
+    columns.Next().AddBytes(row.posting.actor);
+    columns.Next().AddBytes(row.posting.stripe_event_id);
+  }
+  columns.AppendTo(parameters);
+}
+
 Time InsertLedgerRows(pg::Tx& tx, const std::vector<LedgerRow>& rows) {
-  static const std::string kInsert = absl::StrCat(R"(
-WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS booked), rows AS (
-  INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
-    amount_nanos, balance_after_nanos, entry_type, job_id, price_version, notes, reverses, cause_id,
-    actor, stripe_event_id, create_time)
-  SELECT r.id, r.tenant_id, nullif(r.number, 0), r.debit, r.credit, r.amount, r.after, r.type,
-    r.job, nullif(r.version, 0), r.notes, r.reverses, r.cause, nullif(r.actor, ''),
-    nullif(r.event, ''), moment.booked
-  FROM moment, unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[],
-    $7::bigint[], $8::text[], $9::uuid[], $10::bigint[], $11::text[], $12::uuid[], $13::uuid[],
-    $14::text[], $15::text[]) AS r (id, tenant_id, number, debit, credit, amount, after, type, job,
-    version, notes, reverses, cause, actor, event))
-SELECT )",
-                                                  pg::MicrosOf("booked"), " FROM moment");
+  static const std::string kInsert =
+      absl::StrCat("WITH rows AS (", InsertLedgerSql(1), " RETURNING create_time) SELECT ",
+                   pg::MicrosOf("min(create_time)"), " FROM rows");
   std::vector<pqxx::binarystring> parameters;
-  ColumnsOf(rows).AppendTo(&parameters);
+  AppendLedgerColumns(rows, &parameters);
   const pqxx::result written =
       pg::ExecPrepared(tx, kInsert, pqxx::prepare::make_dynamic_params(parameters));
   return FromMicros(written.at(0)[0].as<std::int64_t>());

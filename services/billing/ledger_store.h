@@ -29,6 +29,12 @@ struct LedgerEntry {
   std::string stripe_event_id;  // What led to it.
 };
 
+// INSERT of the rows in the parameters $first to $first + 14, which AppendLedgerColumns
+// appends; for a statement that writes more besides.
+std::string InsertLedgerSql(int first);
+void AppendLedgerColumns(const std::vector<LedgerRow>& rows,
+                         std::vector<pqxx::binarystring>* parameters);
+
 // Writes rows of accounts that are locked, in one statement; returns when.
 Time InsertLedgerRows(pg::Tx& tx, const std::vector<LedgerRow>& rows);
 

@@ -3,22 +3,26 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <iterator>
 #include <utility>
+#include <variant>
 
 namespace gatehouse::billing {
 namespace {
 
 constexpr long kOverloadRetryMillis = 1000;
-// So many batches wait for the commit before them when one has met its accounts: on one
-// hot tenant a batch that begins sooner has to wait all the same, and is smaller.
-constexpr int kApartBatches = 64;
 
 absl::Status Overloaded() {
   return WithRetryDelay(
       Error(absl::StatusCode::kResourceExhausted, "OVERLOADED", "too many calls are waiting"),
       kOverloadRetryMillis);
+}
+
+absl::Status Overdue() {
+  return Error(absl::StatusCode::kDeadlineExceeded, "EXPIRED_IN_QUEUE",
+               "the deadline passed before the reservation was made");
 }
 
 }  // namespace
@@ -27,7 +31,6 @@ MoneyBatch::MoneyBatch(pg::Database& db, PriceBooks& books, Options options)
     : options_(options),
       runner_(db, books, [this](std::vector<Told> told) { Tell(std::move(told)); }) {
   Start(&answers_, "money-answers", &MoneyBatch::RunAnswers);
-  Start(&prompt_, "money-prompt", &MoneyBatch::RunPrompt);
   Start(&prompt_, "money-prompt", &MoneyBatch::RunPrompt);
   Start(&patient_, "money-patient", &MoneyBatch::RunPatient);
 }
@@ -52,64 +55,63 @@ void MoneyBatch::Submit(Task task) {
 }
 
 void MoneyBatch::RunPrompt() {
-  while (true) {
-    Turn turn{.lock = std::unique_lock(turn_), .passes_early = false};
-    std::vector<Task> tasks = Take(&prompt_, options_.orders_max);
-    if (tasks.empty()) return;
-    bool overlaps = false;
-    {
-      std::unique_lock lock(mutex_);
-      if (apart_ > 0) committed_.wait(lock, [&] { return running_ == 0; });
-      turn.passes_early = apart_ == 0;
-      if (apart_ > 0) --apart_;
-      overlaps = running_++ > 0;
-    }
-    const std::size_t size = tasks.size();
-    std::vector<Task> busy = runner_.Run(std::move(tasks), 0, &turn);
-    PutBack(std::move(busy), size, overlaps);
+  while (Await(&prompt_)) {
+    Turn turn(turn_);
+    std::vector<Task> tasks = TakeTasks(&prompt_);
+    if (tasks.empty()) continue;
+    Put(runner_.Run(std::move(tasks), 0, &turn), &patient_);
   }
-}
-
-void MoneyBatch::PutBack(std::vector<Task> busy, std::size_t batch_size, bool overlapped) {
-  const auto again = std::partition(busy.begin(), busy.end(), [&](const Task& task) {
-    return !overlapped || task.busy_count > 1;
-  });
-  {
-    const std::lock_guard lock(mutex_);
-    if (overlapped && busy.size() * 4 > batch_size) apart_ = kApartBatches;
-    if (--running_ == 0) committed_.notify_all();
-    prompt_.queue.insert(prompt_.queue.begin(), std::make_move_iterator(again),
-                         std::make_move_iterator(busy.end()));
-    if (again != busy.end()) prompt_.ready.notify_one();
-  }
-  busy.erase(again, busy.end());
-  Put(std::move(busy), &patient_);
 }
 
 void MoneyBatch::RunPatient() {
-  while (true) {
-    std::vector<Task> tasks = Take(&patient_, options_.orders_max);
-    if (tasks.empty()) return;
-    Turn turn{.lock = std::unique_lock(turn_, std::defer_lock), .passes_early = false};
+  while (Await(&patient_)) {
+    std::vector<Task> tasks = TakeTasks(&patient_);
+    if (tasks.empty()) continue;
+    Turn turn(turn_, std::defer_lock);
     const std::int64_t awaited = tasks.front().tenant_id;
-    Put(runner_.Run(std::move(tasks), awaited, &turn), &patient_);
+    PutBack(runner_.Run(std::move(tasks), awaited, &turn), &patient_);
   }
+}
+
+std::vector<Task> MoneyBatch::TakeTasks(Lane<Task>* lane) {
+  std::vector<Task> tasks = Take(lane, options_.orders_max);
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const auto overdue = std::stable_partition(tasks.begin(), tasks.end(), [&](const Task& task) {
+    return now < task.deadline || !std::holds_alternative<ReserveOrder>(task.order);
+  });
+  std::vector<Told> told;
+  for (auto task = overdue; task != tasks.end(); ++task) {
+    told.push_back({std::move(task->done), Overdue()});
+  }
+  tasks.erase(overdue, tasks.end());
+  Tell(std::move(told));
+  return tasks;
+}
+
+void MoneyBatch::PutBack(std::vector<Task> tasks, Lane<Task>* lane) {
+  const std::lock_guard lock(mutex_);
+  lane->queue.insert(lane->queue.begin(), std::make_move_iterator(tasks.begin()),
+                     std::make_move_iterator(tasks.end()));
 }
 
 void MoneyBatch::Tell(std::vector<Told> told) { Put(std::move(told), &answers_); }
 
 void MoneyBatch::RunAnswers() {
-  while (true) {
-    const std::vector<Told> told = Take(&answers_, SIZE_MAX);
-    if (told.empty()) return;
-    for (const Told& one : told) one.done(one.answer);
+  while (Await(&answers_)) {
+    for (const Told& one : Take(&answers_, SIZE_MAX)) one.done(one.answer);
   }
 }
 
 template <typename Item>
-std::vector<Item> MoneyBatch::Take(Lane<Item>* lane, std::size_t limit) {
+bool MoneyBatch::Await(Lane<Item>* lane) {
   std::unique_lock lock(mutex_);
   lane->ready.wait(lock, [&] { return lane->stopping || !lane->queue.empty(); });
+  return !lane->queue.empty();
+}
+
+template <typename Item>
+std::vector<Item> MoneyBatch::Take(Lane<Item>* lane, std::size_t limit) {
+  const std::lock_guard lock(mutex_);
   const auto end =
       lane->queue.begin() + static_cast<std::ptrdiff_t>(std::min(lane->queue.size(), limit));
   std::vector<Item> items(std::make_move_iterator(lane->queue.begin()),
@@ -128,8 +130,8 @@ void MoneyBatch::Put(std::vector<Item> items, Lane<Item>* lane) {
 
 template <typename Item>
 void MoneyBatch::Start(Lane<Item>* lane, const char* name, void (MoneyBatch::*run)()) {
-  lane->threads.emplace_back([this, run] { (this->*run)(); });
-  ::pthread_setname_np(lane->threads.back().native_handle(), name);
+  lane->thread = std::thread([this, run] { (this->*run)(); });
+  ::pthread_setname_np(lane->thread.native_handle(), name);
 }
 
 template <typename Item>
@@ -137,9 +139,9 @@ void MoneyBatch::Stop(Lane<Item>* lane) {
   {
     const std::lock_guard lock(mutex_);
     lane->stopping = true;
-    lane->ready.notify_all();
+    lane->ready.notify_one();
   }
-  for (std::thread& thread : lane->threads) thread.join();
+  lane->thread.join();
 }
 
 }  // namespace gatehouse::billing

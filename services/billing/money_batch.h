@@ -16,12 +16,11 @@
 
 namespace gatehouse::billing {
 
-// The prompt lane never waits for an account. It has two threads, with a connection
-// each, that take turns: while the commit of one is written to disk the other one gathers
-// and does the next batch, unless that would want the same accounts. Calls on accounts
-// that others work on go to the patient lane, which waits for one account at a time and
-// holds none meanwhile. So a tenant that is stuck delays no other. One more thread tells
-// the answers. Thread-safe.
+// Two lanes, a thread and a connection each. The prompt lane never waits for an account;
+// calls on accounts that others work on, or that have no row yet, go to the patient lane,
+// which waits for one account at a time and holds none meanwhile. So a tenant that is
+// stuck delays no other that is known. A third thread tells the answers while the next
+// batch is under way. Thread-safe.
 class MoneyBatch {
  public:
   struct Options {
@@ -38,25 +37,29 @@ class MoneyBatch {
   void Submit(Task task);
 
  private:
-  // What waits for some threads, and these.
+  // What waits for a thread, and the thread.
   template <typename Item>
   struct Lane {
     std::condition_variable ready;
     std::deque<Item> queue;  // guarded by mutex_
     bool stopping = false;   // guarded by mutex_
-    std::vector<std::thread> threads;
+    std::thread thread;
   };
 
   void Tell(std::vector<Told> told);
   void RunAnswers();
   void RunPrompt();
   void RunPatient();
-  // Where busy tasks of a prompt batch go: once more to the head of the queue, when it may
-  // have been a batch of this process that they met, else to the patient lane.
-  void PutBack(std::vector<Task> busy, std::size_t batch_size, bool overlapped);
-  // Waits for items and takes at most `limit`; none when the lane is to end.
+  // Waits until there are items; false when the lane is to end.
+  template <typename Item>
+  bool Await(Lane<Item>* lane);
+  // At most `limit` of the items that are there.
   template <typename Item>
   std::vector<Item> Take(Lane<Item>* lane, std::size_t limit);
+  // The same of tasks; tells the callers of overdue reservations so.
+  std::vector<Task> TakeTasks(Lane<Task>* lane);
+  // Puts tasks back in front, so that those that waited longest are next.
+  void PutBack(std::vector<Task> tasks, Lane<Task>* lane);
   template <typename Item>
   void Put(std::vector<Item> items, Lane<Item>* lane);
   template <typename Item>
@@ -66,11 +69,8 @@ class MoneyBatch {
 
   const Options options_;
   BatchRunner runner_;
-  std::mutex turn_;  // See Turn. Taken before mutex_.
+  FairMutex turn_;  // See Turn. Taken before mutex_.
   std::mutex mutex_;
-  std::condition_variable committed_;
-  int running_ = 0;  // guarded by mutex_; prompt batches, of which all but one commit
-  int apart_ = 0;    // guarded by mutex_; batches to come that wait for all commits
   Lane<Task> prompt_;
   Lane<Task> patient_;
   Lane<Told> answers_;

@@ -93,7 +93,8 @@ TEST_F(MoneyTransactionTest, AnEventWhoseAnswerWasLostIsOneCredit) {
   SystemClock clock;
   EventInbox inbox(db_, {kWebhookSecret}, clock);
   const int calls = CallUntilAnAnswerIsLost([&](const std::string& key) {
-    const SessionText session{.id = "cs_" + key, .payment_intent = "\"pi_" + key + "\""};
+    const SessionText session{
+        .id = "cs_" + key, .payment_intent = "\"pi_" + key + "\"", .customer = "null"};
     v1::ReceiveEventRequest request;
     request.set_payload(EventText("evt_" + key, "checkout.session.completed", session.ToJson()));
     request.set_signature(SignatureOf(request.payload(), std::time(nullptr)));

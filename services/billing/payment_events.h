@@ -18,13 +18,18 @@ absl::StatusOr<EventOutcome> ApplyPaidSession(pg::Tx& tx, const StripeEvent& eve
 // method is kept, for the session's own event credits it.
 absl::StatusOr<EventOutcome> ApplyPaidIntent(pg::Tx& tx, const StripeEvent& event);
 
-// payment_intent.payment_failed: an automatic top-up has failed.
+// payment_intent.payment_failed: an automatic top-up has failed. No more are made after a
+// final decline or too many in a row.
 absl::StatusOr<EventOutcome> ApplyFailedIntent(pg::Tx& tx, const StripeEvent& event);
 
-// charge.refunded. FAILED_PRECONDITION / PAYMENT_NOT_CREDITED_YET for a payment of ours
-// whose credit has not come through: to be told again. A dispute of an unknown payment is
-// somebody else's, unless an event that names the payment has failed and is kept.
+// What is told of a payment that has not been credited is kept and deferred: whether it is
+// ours is known when its credit comes, which then finds it.
+
+// charge.refunded
 absl::StatusOr<EventOutcome> ApplyRefund(pg::Tx& tx, const StripeEvent& event);
+// refund.failed, and refund.updated or charge.refund.updated of one that has failed or was
+// canceled: gives back what was taken for it.
+absl::StatusOr<EventOutcome> ApplyFailedRefund(pg::Tx& tx, const StripeEvent& event);
 
 // charge.dispute.funds_withdrawn and .funds_reinstated.
 absl::StatusOr<EventOutcome> ApplyWithdrawal(pg::Tx& tx, const StripeEvent& event);
@@ -34,7 +39,11 @@ absl::StatusOr<EventOutcome> ApplyReinstatement(pg::Tx& tx, const StripeEvent& e
 absl::StatusOr<EventOutcome> TellDispute(pg::Tx& tx, const StripeEvent& event);
 
 // customer.deleted and payment_method.detached: nothing is charged automatically any more.
-absl::StatusOr<EventOutcome> ForgetCustomersMethod(pg::Tx& tx, const StripeEvent& event);
+absl::StatusOr<EventOutcome> ForgetCustomer(pg::Tx& tx, const StripeEvent& event);
 absl::StatusOr<EventOutcome> ForgetMethod(pg::Tx& tx, const StripeEvent& event);
+
+// customer.updated: another default payment method, as chosen in the portal, is charged
+// from then on where one is stored.
+absl::StatusOr<EventOutcome> FollowDefaultMethod(pg::Tx& tx, const StripeEvent& event);
 
 }  // namespace gatehouse::billing

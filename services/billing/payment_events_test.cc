@@ -122,7 +122,7 @@ TEST_F(PaymentEventsTest, TheTenantIsToldOfItsMoney) {
 
 TEST_F(PaymentEventsTest, ThePaymentMethodIsKeptOnlyWhenThatWasAskedFor) {
   EXPECT_EQ(Told(kIntentPaid, IntentText().ToJson()), "deferred credited_by_session");
-  EXPECT_EQ(Method(), "");
+  EXPECT_EQ(Method(), "cus_7");
   EXPECT_EQ(Told(kIntentPaid, IntentText{.metadata = kSaving}.ToJson()),
             "deferred credited_by_session");
   EXPECT_EQ(Method(), "cus_7 pm_1");
@@ -136,22 +136,65 @@ TEST_F(PaymentEventsTest, ThePaymentMethodIsKeptOnlyWhenThatWasAskedFor) {
   EXPECT_EQ(Method(), "cus_7");
 }
 
-TEST_F(PaymentEventsTest, AnothersPaymentMethodIsNeverKept) {
-  Told(kCompleted, SessionText{.tenant = "8", .customer = R"("cus_8")"}.ToJson());
-  Told(kIntentPaid, IntentText{.metadata = kSaving, .customer = "cus_8"}.ToJson());
-  EXPECT_EQ(Method(), "");
-  Told(kCompleted, SessionText{.id = "cs_2", .payment_intent = R"("pi_2")"}.ToJson());
-  Told(kIntentPaid, IntentText{.metadata = kSaving, .customer = "cus_9"}.ToJson());
-  EXPECT_EQ(Method(), "cus_7") << "a tenant keeps its first customer";
+// Tenants of another installation on the same Stripe account have the same numbers.
+TEST_F(PaymentEventsTest, WhatAnotherCustomerPaidIsNotCredited) {
+  Execute("INSERT INTO billing.stripe_customers (tenant_id, customer_id) VALUES (8, 'cus_8')");
+  for (const char* customer : {"cus_8", "cus_nobody"}) {
+    const std::string json = absl::StrCat("\"", customer, "\"");
+    EXPECT_EQ(Told(kCompleted, SessionText{.customer = json}.ToJson()),
+              "ignored customer_not_found");
+    EXPECT_EQ(Told(kIntentPaid, IntentText{.metadata = kSaving, .customer = customer}.ToJson()),
+              "ignored customer_not_found");
+    EXPECT_EQ(
+        Told(kIntentPaid, IntentText{.metadata = AutoMetadata(), .customer = customer}.ToJson()),
+        "ignored customer_not_found");
+  }
+  EXPECT_EQ(Told(kCompleted, SessionText{.tenant = "9"}.ToJson()), "ignored customer_not_found");
+  EXPECT_EQ(Method(), "cus_7");
+  EXPECT_EQ(BalanceNanos(), 0);
+  EXPECT_EQ(Told(kCompleted, SessionText{.customer = "null"}.ToJson()), "processed 1234");
 }
 
-TEST_F(PaymentEventsTest, ACustomerThatIsDeletedIsChargedNoMore) {
+TEST_F(PaymentEventsTest, ACustomerThatIsDeletedIsChargedNoMoreButMayHavePaid) {
   Told(kIntentPaid, IntentText{.metadata = kSaving}.ToJson());
   Execute("UPDATE billing.accounts SET auto_topup_enabled = true WHERE tenant_id = 7");
   EXPECT_EQ(Told("customer.deleted", R"({"id":"cus_8"})"), "ignored customer_not_found");
   EXPECT_EQ(Told("customer.deleted", R"({"id":"cus_7"})"), "processed");
-  EXPECT_EQ(Method(), "cus_7");
+  EXPECT_EQ(Value("SELECT gone_time IS NOT NULL AND payment_method_id IS NULL "
+                  "FROM billing.stripe_customers"),
+            "t");
   EXPECT_EQ(Value("SELECT auto_topup_enabled FROM billing.accounts WHERE tenant_id = 7"), "f");
+  EXPECT_EQ(Told(kIntentPaid, IntentText{.metadata = kSaving}.ToJson()),
+            "deferred credited_by_session");
+  EXPECT_EQ(Method(), "cus_7") << "its payment method went with it";
+  EXPECT_EQ(Told(kCompleted, SessionText().ToJson()), "processed 1234");
+}
+
+TEST_F(PaymentEventsTest, TheNewestPaymentMethodIsKeptWhenAnOlderOneIsToldLate) {
+  const std::string saved = IntentText{.metadata = kSaving}.ToJson();
+  const auto method = [](const char* id) {
+    return absl::StrCat(R"({"id":"cus_7","invoice_settings":{"default_payment_method":")", id,
+                        R"("}})");
+  };
+  constexpr char kUpdated[] = "customer.updated";
+  constexpr char kChanged[] = R"({"invoice_settings":{"default_payment_method":null}})";
+  EXPECT_EQ(ToldOf(5, kUpdated, method("pm_portal"), kChanged), "ignored payment_method_not_used")
+      << "none was kept, so none is charged";
+  EXPECT_EQ(ToldOf(0, kIntentPaid, saved), "deferred credited_by_session");
+  EXPECT_EQ(ToldOf(9, kUpdated, method("pm_portal"), R"({"name":"Bea"})"),
+            "ignored payment_method_not_used");
+  EXPECT_EQ(Method(), "cus_7 pm_1");
+  EXPECT_EQ(ToldOf(5, kUpdated, method("pm_portal"), kChanged), "processed");
+  EXPECT_EQ(ToldOf(3, kUpdated, method("pm_older"), kChanged), "ignored stale");
+  EXPECT_EQ(ToldOf(4, kIntentPaid, saved), "deferred credited_by_session");
+  EXPECT_EQ(Method(), "cus_7 pm_portal");
+  EXPECT_EQ(ToldOf(6, "payment_method.detached", R"({"id":"pm_portal","customer":null})",
+                   R"({"customer":"cus_7"})"),
+            "processed");
+  EXPECT_EQ(ToldOf(4, kIntentPaid, saved), "deferred credited_by_session");
+  EXPECT_EQ(Method(), "cus_7");
+  EXPECT_EQ(ToldOf(7, kIntentPaid, saved), "deferred credited_by_session");
+  EXPECT_EQ(Method(), "cus_7 pm_1");
 }
 
 TEST_F(PaymentEventsTest, AnAutomaticTopupIsCreditedByItsPayment) {
@@ -194,6 +237,34 @@ TEST_F(PaymentEventsTest, AnAutomaticTopupThatFailsIsToldOnce) {
   EXPECT_EQ(BalanceNanos(), 0);
   EXPECT_EQ(Told(kIntentPaid, failed), "processed 1234") << "the bank has thought again";
   EXPECT_EQ(AutoTopup(), "charged pi_1");
+}
+
+TEST_F(PaymentEventsTest, AFinalDeclineOrTooManyEndAutomaticTopups) {
+  const auto enabled = [&] {
+    return Value("SELECT auto_topup_enabled FROM billing.accounts WHERE tenant_id = 7");
+  };
+  std::string declined = IntentText{.metadata = AutoMetadata()}.ToJson();
+  const std::size_t at = declined.find("insufficient_funds");
+  const std::string stolen = std::string(declined).replace(at, 18, "stolen_card");
+  Credit(kTenant, 1);
+  AddAutoTopup();
+  Execute("UPDATE billing.accounts SET auto_topup_enabled = true, auto_topup_since = '2020-01-01'");
+  EXPECT_EQ(Told(kIntentFailed, declined), "processed");
+  EXPECT_EQ(enabled(), "t") << "it may be tried again";
+  Execute("UPDATE billing.auto_topups SET state = 'pending'");
+  EXPECT_EQ(Told(kIntentFailed, stolen), "processed");
+  EXPECT_EQ(enabled(), "f");
+  EXPECT_EQ(Value("SELECT data->>'kind' FROM billing.events WHERE type = 'system.alert'"),
+            "auto_topup_failed");
+  Execute("UPDATE billing.accounts SET auto_topup_enabled = true");
+  EXPECT_EQ(Told(kIntentFailed, stolen), "ignored payment_failed") << "of before";
+  EXPECT_EQ(enabled(), "t");
+  Execute(
+      "UPDATE billing.auto_topups SET state = 'pending'; INSERT INTO billing.auto_topups "
+      "(id, tenant_id, amount_nanos, state) SELECT gen_random_uuid(), 7, 1, 'failed' "
+      "FROM generate_series(1, 7)");
+  EXPECT_EQ(Told(kIntentFailed, declined), "processed");
+  EXPECT_EQ(enabled(), "f") << "the eighth in a row";
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "gatehouse/billing/v1/payment.methods.h"
 #include "libs/base/failpoint.h"
 #include "libs/base/uuid.h"
+#include "libs/log/log.h"
 #include "services/billing/account_store.h"
 #include "services/billing/checkout.h"
 #include "services/billing/event_inbox.h"
@@ -16,6 +17,7 @@
 #include "services/billing/profile.h"
 #include "services/billing/profile_store.h"
 #include "services/billing/request_check.h"
+#include "services/billing/stripe_answer.h"
 
 namespace gatehouse::billing {
 
@@ -45,6 +47,16 @@ absl::Status KeyReused() {
 absl::Status Unreadable() {
   return Error(absl::StatusCode::kUnavailable, "STRIPE_UNAVAILABLE",
                "Stripe's answer lacks what was asked for");
+}
+
+// Stripe repeats a server error under its key for a day. So whoever got one asks once more
+// under another key: what the first may have made, a customer or a page, nobody knows.
+absl::StatusOr<JsonDocument> PostTwice(StripeClient& stripe, const std::string& path,
+                                       const StripeForm& form, const std::string& key,
+                                       const StripeCall& call) {
+  absl::StatusOr<JsonDocument> made = stripe.Post(path, form, key, call);
+  if (!IsServerError(made.status())) return made;
+  return stripe.Post(path, form, UuidV7(), call);
 }
 
 StripeCall Until(SteadyTime deadline) {
@@ -97,26 +109,48 @@ PaymentService::PaymentService(pg::Database& db, StripeClient* stripe, EventInbo
       [this](rpc::Call&, const v1::ReceiveEventRequest& request) { return ReceiveEvent(request); });
 }
 
-absl::StatusOr<Customer> PaymentService::EnsureCustomer(std::int64_t tenant_id,
-                                                        const std::string& tenant_name,
+struct PaymentService::Payer {
+  std::int64_t tenant_id = 0;
+  std::string tenant_name;
+};
+
+absl::StatusOr<Customer> PaymentService::EnsureCustomer(const Payer& payer,
                                                         const StripeCall& call) {
   GH_ASSIGN_OR_RETURN(const std::optional<Customer> known,
                       db_.Read([&](pg::Tx& tx) -> absl::StatusOr<std::optional<Customer>> {
-                        return FindCustomer(tx, tenant_id);
+                        return FindCustomer(tx, payer.tenant_id);
                       }));
   if (known) return *known;
-  const StripeForm form = CustomerForm(tenant_id, tenant_name);
+  const StripeForm form = CustomerForm(payer.tenant_id, payer.tenant_name);
+  // Under a lasting key Stripe would name a customer that was deleted since.
   GH_ASSIGN_OR_RETURN(const JsonDocument made,
-                      stripe_->Post("/v1/customers", form,
-                                    StripeKey(absl::StrCat("customer-", tenant_id), form), call));
+                      PostTwice(*stripe_, "/v1/customers", form, UuidV7(), call));
   const std::optional<std::string> id = made.Text("id");
   if (!id) return Unreadable();
   Failpoint("billing.customer.made");
   // One at Stripe that lost against another call has no payments and harms nobody.
   const auto keep = [&](pg::Tx& tx) -> absl::StatusOr<Customer> {
-    return KeepCustomer(tx, tenant_id, *id);
+    const Customer kept = KeepCustomer(tx, payer.tenant_id, *id);
+    if (kept.customer_id.empty()) return Unreadable();  // One that was deleted at once.
+    return kept;
   };
   return pg::RepeatInDoubt([&] { return db_.InTransaction(keep); });
+}
+
+absl::StatusOr<JsonDocument> PaymentService::Post(const Payer& payer, const StripeCall& call,
+                                                  const PostFor& post) {
+  GH_ASSIGN_OR_RETURN(const Customer customer, EnsureCustomer(payer, call));
+  absl::StatusOr<JsonDocument> made = post(customer.customer_id);
+  if (!IsCustomerMissing(made.status())) return made;
+  log::Warning("a customer is gone at Stripe; the tenant gets another one",
+               {{"tenant_id", payer.tenant_id}, {"customer_id", customer.customer_id}});
+  const auto forget = [&](pg::Tx& tx) {
+    MarkCustomerGone(tx, customer.customer_id);
+    return absl::OkStatus();
+  };
+  GH_RETURN_IF_ERROR(pg::RepeatInDoubt([&] { return db_.InTransaction(forget); }));
+  GH_ASSIGN_OR_RETURN(const Customer next, EnsureCustomer(payer, call));
+  return post(next.customer_id);
 }
 
 absl::StatusOr<v1::CreateTopupSessionResponse> PaymentService::CreateTopupSession(
@@ -127,12 +161,14 @@ absl::StatusOr<v1::CreateTopupSessionResponse> PaymentService::CreateTopupSessio
                       db_.Read([&](pg::Tx& tx) { return FindSession(tx, order); }));
   if (first) return *first;
   const StripeCall call = Until(deadline);
-  GH_ASSIGN_OR_RETURN(const Customer customer,
-                      EnsureCustomer(order.tenant_id, order.tenant_name, call));
-  const StripeForm form = TopupForm(order, customer.customer_id, public_url_);
-  GH_ASSIGN_OR_RETURN(
-      const JsonDocument made,
-      stripe_->Post("/v1/checkout/sessions", form, StripeKey("topup-" + order.key, form), call));
+  const Payer payer{.tenant_id = order.tenant_id, .tenant_name = order.tenant_name};
+  const auto post = [&](const std::string& customer_id) {
+    const StripeForm form = TopupForm(order, customer_id, public_url_);
+    // The same as before, where the answer was lost.
+    return PostTwice(*stripe_, "/v1/checkout/sessions", form, StripeKey("topup-" + order.key, form),
+                     call);
+  };
+  GH_ASSIGN_OR_RETURN(const JsonDocument made, Post(payer, call, post));
   const std::optional<std::string> id = made.Text("id");
   const std::optional<std::string> url = made.Text("url");
   if (!id || !url) return Unreadable();
@@ -169,12 +205,13 @@ absl::StatusOr<v1::CreatePortalSessionResponse> PaymentService::CreatePortalSess
                  "the customer portal is not open to this tenant");
   }
   const StripeCall call = Until(deadline);
-  GH_ASSIGN_OR_RETURN(const Customer customer,
-                      EnsureCustomer(request.tenant_id(), request.tenant_name(), call));
-  const StripeForm form = PortalForm(customer.customer_id, profile.allow_plan_changes, public_url_);
-  // Each is for one visit.
-  GH_ASSIGN_OR_RETURN(const JsonDocument made,
-                      stripe_->Post("/v1/billing_portal/sessions", form, UuidV7(), call));
+  const Payer payer{.tenant_id = request.tenant_id(), .tenant_name = request.tenant_name()};
+  const auto post = [&](const std::string& customer_id) {
+    const StripeForm form = PortalForm(customer_id, profile.allow_plan_changes, public_url_);
+    // Each is for one visit.
+    return PostTwice(*stripe_, "/v1/billing_portal/sessions", form, UuidV7(), call);
+  };
+  GH_ASSIGN_OR_RETURN(const JsonDocument made, Post(payer, call, post));
   const std::optional<std::string> url = made.Text("url");
   if (!url) return Unreadable();
   v1::CreatePortalSessionResponse response;

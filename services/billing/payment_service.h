@@ -2,6 +2,7 @@
 // calls (stripe_client.h), and not what an event does (event_inbox.h).
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "gatehouse/billing/v1/payment.pb.h"
@@ -35,9 +36,14 @@ class PaymentService {
   absl::StatusOr<v1::ReceiveEventResponse> ReceiveEvent(const v1::ReceiveEventRequest& request);
 
  private:
+  struct Payer;
+  using PostFor = std::function<absl::StatusOr<JsonDocument>(const std::string& customer_id)>;
+
   // The tenant's customer at Stripe, made at the first call.
-  absl::StatusOr<Customer> EnsureCustomer(std::int64_t tenant_id, const std::string& tenant_name,
-                                          const StripeCall& call);
+  absl::StatusOr<Customer> EnsureCustomer(const Payer& payer, const StripeCall& call);
+  // `post` for that customer. One that Stripe does not know any more is replaced, once.
+  absl::StatusOr<JsonDocument> Post(const Payer& payer, const StripeCall& call,
+                                    const PostFor& post);
   absl::StatusOr<v1::CreateTopupSessionResponse> KeepSession(
       const TopupOrder& order, const v1::CreateTopupSessionResponse& session);
 

@@ -152,7 +152,7 @@ TEST_F(PaymentServiceTest, ACrashBeforeTheCommitLeadsToTheSameSession) {
   const std::string key = UuidV7();
   const auto first = payments_.CreateTopupSession(TopupOf(5 * kDollar, key));
   ASSERT_TRUE(first.ok()) << first.status();
-  Execute("TRUNCATE billing.idempotency_keys, billing.stripe_customers");
+  Execute("TRUNCATE billing.idempotency_keys");
   const auto again = payments_.CreateTopupSession(TopupOf(5 * kDollar, key));
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->session_id(), first->session_id());
@@ -181,6 +181,121 @@ TEST_F(PaymentServiceTest, WhatStripeRefusesIsNotKept) {
   EXPECT_EQ(Reason(payments_.CreateTopupSession(TopupOf(kDollar, key)).status()), "STRIPE_REFUSED");
   stripe_.Do([this](const Asked& asked) { return Make(asked); });
   EXPECT_TRUE(payments_.CreateTopupSession(TopupOf(kDollar, key)).ok());
+}
+
+TEST_F(PaymentServiceTest, AServerErrorThatStripeRepeatsBlocksNobody) {
+  // Like Stripe: the first answer under a key is the answer under it for a day.
+  for (const char* path : {kCustomers, kSessions}) {
+    std::map<std::string, int> first;
+    int errors = 2;
+    stripe_.Do([&](const Asked& asked) {
+      const auto [kept, is_new] = first.try_emplace(asked.key, 200);
+      if (is_new && asked.path == path && errors-- > 0) kept->second = 500;
+      if (kept->second == 200) return Make(asked);
+      return is_new ? Reply{.status = 500}
+                    : Reply{.status = 500, .headers = {{"Idempotent-Replayed", "true"}}};
+    });
+    const std::string key = UuidV7();
+    EXPECT_EQ(Reason(payments_.CreateTopupSession(TopupOf(kDollar, key)).status()),
+              "STRIPE_UNAVAILABLE")
+        << path;
+    const auto again = payments_.CreateTopupSession(TopupOf(kDollar, key));
+    EXPECT_TRUE(again.ok()) << path << again.status();
+  }
+}
+
+TEST_F(PaymentServiceTest, WhereTheAnswerWasLostTheKeyStays) {
+  const std::string key = UuidV7();
+  stripe_.Do([this](const Asked& asked) {
+    const Reply lost{.status = 409, .headers = {{"Stripe-Should-Retry", "false"}}};
+    return asked.path == kSessions ? lost : Make(asked);
+  });
+  EXPECT_FALSE(payments_.CreateTopupSession(TopupOf(kDollar, key)).ok());
+  EXPECT_FALSE(payments_.CreateTopupSession(TopupOf(kDollar, key)).ok());
+  const auto asked = stripe_.asked(kSessions);
+  ASSERT_THAT(asked, SizeIs(2));
+  EXPECT_EQ(asked[0].key, asked[1].key);
+}
+
+TEST_F(PaymentServiceTest, ACustomerThatIsGoneIsReplaced) {
+  StorePaymentMethod();
+  Credit(kTenant, kDollar);
+  Execute("UPDATE billing.accounts SET auto_topup_enabled = true WHERE tenant_id = 7");
+  stripe_.Do([this](const Asked& asked) {
+    const auto customer = asked.form.find("customer");
+    if (customer == asked.form.end() || customer->second != "cus_7") return Make(asked);
+    return Reply{.status = 400,
+                 .body = StripeErrorText("invalid_request_error", "resource_missing",
+                                         R"(,"param":"customer")")};
+  });
+  const auto session = payments_.CreateTopupSession(TopupOf(kDollar));
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_THAT(stripe_.asked(kCustomers), SizeIs(1));
+  EXPECT_THAT(stripe_.asked(kSessions), SizeIs(2));
+  const auto portal = OpenPortal();
+  ASSERT_TRUE(portal.ok()) << portal.status();
+  EXPECT_THAT(stripe_.asked(kPortals), SizeIs(1)) << "from now on it is the new one";
+  EXPECT_FALSE(ProfileOf().has_auto_topup()) << "the method went with the customer";
+  ExpectSql("(SELECT NOT auto_topup_enabled FROM billing.accounts WHERE tenant_id = 7)");
+  ExpectSql(
+      "(SELECT count(*) = 1 FROM billing.stripe_customers WHERE tenant_id = 7 AND gone_time IS "
+      "NULL)");
+  // Its last events may still come.
+  const auto payer = db_.Read([](pg::Tx& tx) -> absl::StatusOr<std::optional<Customer>> {
+    return FindCustomerById(tx, "cus_7");
+  });
+  ASSERT_TRUE(payer.ok() && *payer);
+  EXPECT_EQ((*payer)->tenant_id, kTenant);
+}
+
+TEST_F(PaymentServiceTest, ACustomerThatIsGoneAgainAndAgainIsNotReplacedForEver) {
+  stripe_.Do([this](const Asked& asked) {
+    if (asked.path == kCustomers) return Make(asked);
+    return Reply{.status = 400,
+                 .body = StripeErrorText("invalid_request_error", "resource_missing",
+                                         R"(,"param":"customer")")};
+  });
+  EXPECT_EQ(Reason(payments_.CreateTopupSession(TopupOf(kDollar)).status()), "STRIPE_REFUSED");
+  EXPECT_THAT(stripe_.asked(kCustomers), SizeIs(2));
+  EXPECT_THAT(stripe_.asked(kSessions), SizeIs(2));
+}
+
+TEST_F(PaymentServiceTest, WhatElseIsMissingLeavesTheCustomer) {
+  StorePaymentMethod();
+  stripe_.Do([](const Asked&) {
+    return Reply{.status = 400,
+                 .body = StripeErrorText("invalid_request_error", "resource_missing",
+                                         R"(,"param":"configuration")")};
+  });
+  EXPECT_EQ(Reason(OpenPortal().status()), "STRIPE_REFUSED");
+  EXPECT_THAT(stripe_.asked(kCustomers), IsEmpty());
+  EXPECT_TRUE(ProfileOf().has_auto_topup());
+}
+
+TEST_F(PaymentServiceTest, ADeletedCustomerTakesNothingFromTheNext) {
+  const auto mark = [&](const std::string& customer_id) {
+    EXPECT_TRUE(db_.InTransaction([&](pg::Tx& tx) {
+                     MarkCustomerGone(tx, customer_id);
+                     return absl::OkStatus();
+                   })
+                    .ok());
+  };
+  StorePaymentMethod();
+  mark("cus_nobody");
+  EXPECT_TRUE(ProfileOf().has_auto_topup());
+  mark("cus_7");
+  EXPECT_FALSE(ProfileOf().has_auto_topup());
+  const auto kept = db_.InTransaction([](pg::Tx& tx) -> absl::StatusOr<Customer> {
+    EXPECT_EQ(KeepCustomer(tx, kTenant, "cus_7").customer_id, "") << "it stays gone";
+    EXPECT_EQ(KeepCustomer(tx, kTenant + 1, "cus_7").customer_id, "") << "and the tenant's";
+    const Customer next = KeepCustomer(tx, kTenant, "cus_8");
+    SavePaymentMethod(tx, kTenant, "pm_8");
+    return next;
+  });
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->customer_id, "cus_8");
+  mark("cus_7");
+  EXPECT_TRUE(ProfileOf().has_auto_topup()) << "told twice";
 }
 
 TEST_F(PaymentServiceTest, ASilentStripeIsGivenUpInTime) {
@@ -215,7 +330,10 @@ TEST_F(PaymentServiceTest, ThePortalIsOpenAsFarAsStaffAllow) {
   change.set_allow_plan_changes(false);
   ASSERT_TRUE(payments_.UpdateProfile(change).ok());
   ASSERT_TRUE(OpenPortal().ok());
-  EXPECT_EQ(stripe_.asked(kPortals).at(0).form.at("flow_data[type]"), "payment_method_update");
+  std::map<std::string, std::string> form = stripe_.asked(kPortals).at(0).form;
+  EXPECT_EQ(form["flow_data[type]"], "payment_method_update");
+  EXPECT_EQ(form["flow_data[after_completion][type]"], "redirect");
+  EXPECT_EQ(form["flow_data[after_completion][redirect][return_url]"], "https://gate.example/");
   change.set_allow_portal_access(false);
   ASSERT_TRUE(payments_.UpdateProfile(change).ok());
   const absl::Status refused = OpenPortal().status();

@@ -36,8 +36,9 @@ struct PublishOptions {
 };
 
 // Makes a new version, or finds that the one in force at that time is the same; so a
-// repeat changes nothing. One publisher at a time. INVALID_ARGUMENT /
-// EFFECTIVE_TIME_PAST or PRICE_BOOK_EMPTY.
+// repeat changes nothing. One publisher at a time. Without an effective time it is the
+// time at which this began: what is reserved until the commit has the version before.
+// INVALID_ARGUMENT / EFFECTIVE_TIME_PAST or PRICE_BOOK_EMPTY.
 absl::StatusOr<Publication> PublishPrices(pg::Database& db, const PriceChange& change,
                                           const PublishOptions& options = {});
 

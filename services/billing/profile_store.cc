@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/time_text.h"
+#include "services/billing/auto_topup_store.h"
 
 namespace gatehouse::billing {
 namespace {
@@ -27,18 +28,15 @@ Profile FindProfile(pg::Tx& tx, std::int64_t tenant_id) {
   a.plan_tier, a.allow_portal_access, a.allow_plan_changes, a.auto_topup_enabled,
   a.auto_topup_threshold_nanos, a.auto_topup_amount_nanos, a.auto_topup_monthly_cap_nanos,
   s.subscription_id, s.status, c.payment_method_id IS NOT NULL AS has_payment_method,
-  m.nanos AS month_nanos, l.failure
+)",
+                   ChargedThisMonth("tenant.id"), R"( AS month_nanos, l.failure
 FROM (SELECT $1::bigint AS id) AS tenant
 LEFT JOIN billing.accounts a ON a.tenant_id = tenant.id
-LEFT JOIN billing.stripe_customers c ON c.tenant_id = tenant.id
+LEFT JOIN billing.stripe_customers c ON c.tenant_id = tenant.id AND c.gone_time IS NULL
 LEFT JOIN LATERAL (
   SELECT * FROM billing.subscriptions s WHERE s.tenant_id = tenant.id
   ORDER BY s.status IN ('canceled', 'incomplete_expired'), s.create_time DESC,
     s.subscription_id DESC LIMIT 1) AS s ON true
-LEFT JOIN LATERAL (
-  SELECT sum(t.amount_nanos)::bigint AS nanos FROM billing.auto_topups t
-  WHERE t.tenant_id = tenant.id AND t.state IN ('pending', 'charged')
-    AND t.create_time >= date_trunc('month', now(), 'UTC')) AS m ON true
 LEFT JOIN LATERAL (
   SELECT CASE t.state WHEN 'failed' THEN t.failure ELSE '' END AS failure
   FROM billing.auto_topups t

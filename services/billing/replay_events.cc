@@ -15,6 +15,7 @@ namespace {
 
 constexpr char kUsage[] =
     "Usage: billing replay-events [--event ID] [--since TIME] [--dry-run]\n"
+    "       billing replay-events --dismiss ID\n"
     "\n"
     "Handles the events from Stripe again whose handling failed, the oldest first, and\n"
     "prints what became of each; exit code 1 when one still fails. Safe to run again, and\n"
@@ -22,12 +23,15 @@ constexpr char kUsage[] =
     "\n"
     "  --event ID    this event only\n"
     "  --since TIME  only what came at TIME (RFC 3339) or later\n"
-    "  --dry-run     prints which events there are, and changes nothing\n";
+    "  --dry-run     prints which events there are, and changes nothing\n"
+    "  --dismiss ID  gives up this event, whose handling can never succeed: it is kept as\n"
+    "                ignored, and Stripe is told so when it sends it again\n";
 
 struct Arguments {
   std::string event_id;
   std::optional<Time> since;
   bool is_dry_run = false;
+  std::string dismissed_id;
 };
 
 // nullopt, with the problem on standard error.
@@ -39,6 +43,9 @@ std::optional<Arguments> ReadArguments(const std::vector<std::string>& words) {
       arguments.is_dry_run = true;
     } else if (words[i] == "--event" && has_value && IsStripeId(words[i + 1])) {
       arguments.event_id = words[++i];
+    } else if (words[i] == "--dismiss" && has_value && words.size() == 2 &&
+               IsStripeId(words[i + 1])) {
+      arguments.dismissed_id = words[++i];
     } else if (words[i] == "--since" && has_value && ParseTime(words[i + 1])) {
       arguments.since = ParseTime(words[++i]);
     } else {
@@ -67,10 +74,23 @@ bool Replay(EventInbox& inbox, const FailedEvent& event) {
   return true;
 }
 
+int Dismiss(pg::Database& db, const std::string& event_id) {
+  // In doubt, the next run finds that it was done.
+  const absl::StatusOr<bool> dismissed = db.InTransaction(
+      [&](pg::Tx& tx) -> absl::StatusOr<bool> { return DismissEvent(tx, event_id); });
+  if (!dismissed.ok()) {
+    std::cerr << "billing replay-events: " << dismissed.status().message() << "\n";
+    return 1;
+  }
+  std::cout << event_id << (*dismissed ? ": dismissed\n" : ": there is no such failed event\n");
+  return *dismissed ? 0 : 1;
+}
+
 int RunReplayEvents(service::Process& process) {
   const std::optional<Arguments> arguments = ReadArguments(process.arguments());
   if (!arguments) return 2;
   pg::Database db(process.DatabaseOptions());
+  if (!arguments->dismissed_id.empty()) return Dismiss(db, arguments->dismissed_id);
   using Events = std::vector<FailedEvent>;
   const absl::StatusOr<Events> events = db.Read([&](pg::Tx& tx) -> absl::StatusOr<Events> {
     return ListFailedEvents(tx, arguments->since, arguments->event_id);

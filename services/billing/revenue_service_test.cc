@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "libs/base/time_text.h"
 #include "libs/rpc/timestamp.h"
+#include "services/billing/revenue_store.h"
 #include "services/billing/subscription_testing.h"
 
 namespace gatehouse::billing {
@@ -271,6 +272,31 @@ TEST_F(RevenueServiceTest, CohortsEndWithThisMonth) {
     request.set_months(months);
     EXPECT_EQ(Reason(revenue_.GetCohorts(request).status()), "PERIOD_INVALID");
   }
+}
+
+TEST_F(RevenueServiceTest, WhatIsPaidInIsFoundWithoutReadingUsage) {
+  Book(1, "2026-03-05T10:00:00Z", "topup", 10'000'000);
+  Book(1, "2026-03-06T10:00:00Z", "refund", -4'000'000);
+  Execute(R"(
+INSERT INTO billing.ledger_entries (id, tenant_id, entry_number, debit_account, credit_account,
+  amount_nanos, entry_type, job_id, price_version, balance_after_nanos, notes, create_time)
+SELECT gen_random_uuid(), 1, 100 + i, 'reserve', 'revenue', 1, 'usage', gen_random_uuid(), 1, 0, '',
+  '2026-03-05'
+FROM generate_series(1, 5000) AS i;
+ANALYZE billing.ledger_entries)");
+  const UsagePeriod march{.tenant_id = 0, .start = At("2026-03-01"), .end = At("2026-04-01")};
+  const absl::Status read = db_.InTransaction([&](pg::Tx& tx) -> absl::Status {
+    const auto sums = SumLedger(tx, march);
+    EXPECT_TRUE(sums.ok() && sums->topup_nanos == 10'000'000 && sums->refund_nanos == 4'000'000);
+    EXPECT_EQ(DailyLedger(tx, march)->size(), 2u);
+    const pqxx::row rows = tx.exec1(R"(
+SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables
+WHERE relid = 'billing.ledger_entries'::regclass)");
+    EXPECT_EQ(rows[0].as<int>(), 0);
+    EXPECT_LE(rows[1].as<int>(), 4);
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(read.ok()) << read;
 }
 
 TEST_F(RevenueServiceTest, LevelsAreChangedOneByOne) {

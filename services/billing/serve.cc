@@ -31,8 +31,12 @@ int Serve(service::Process& process) {
   Background background(db, *auth, *mailer, stripe.get(),
                         settings.Text(PriceBookFileSetting().name));
 
+  // The lanes' own connections: what is read for reports must not stand in their way.
+  pg::Options lane_options = process.DatabaseOptions();
+  lane_options.connections_max = 2;
+  pg::Database lane_db(lane_options);
   PriceBooks books;
-  HoldService holds(db, books);
+  HoldService holds(lane_db, books);
   AccountService accounts(db, [&] { background.Wake(); });
   PriceService prices(db, books);
   UsageService usage(db);

@@ -27,7 +27,7 @@ absl::Status Refused(const StripeAnswer& answer) {
   std::map<std::string, std::string> metadata = {{"http_status", absl::StrCat(answer.http_status)}};
   std::string why = absl::StrCat("status ", answer.http_status);
   if (const auto document = JsonDocument::Parse(answer.body); document.ok()) {
-    for (const char* name : {"type", "code", "decline_code"}) {
+    for (const char* name : {"type", "code", "decline_code", "param"}) {
       const auto text = document->Text(absl::StrCat("error.", name));
       if (text) metadata[name] = ForPeople(*text);
     }
@@ -79,6 +79,15 @@ std::string ForPeople(const std::string& text) {
     clean.push_back(absl::ascii_isprint(c) ? static_cast<char>(c) : '?');
   }
   return clean;
+}
+
+bool IsCustomerMissing(const absl::Status& status) {
+  return ReasonMetadata(status, "code") == "resource_missing" &&
+         ReasonMetadata(status, "param") == "customer";
+}
+
+bool IsServerError(const absl::Status& status) {
+  return absl::StartsWith(ReasonMetadata(status, "http_status"), "5");
 }
 
 absl::Status StripeTimeout() { return Unavailable("Stripe did not answer in time", 0); }

@@ -13,11 +13,16 @@ struct StripeAnswer {
   long http_status = 0;         // 0: there was none.
   std::string transport_error;  // Why there was none.
   std::string body;
-  bool may_retry = true;  // False: Stripe says that asking again is no use.
+  bool may_retry = true;  // False: asking again is no use, or this was said before.
 };
 
 // The document of an answer that says yes; otherwise as StripeClient documents it.
 absl::StatusOr<JsonDocument> ReadStripeAnswer(const StripeAnswer& answer);
+
+// Of what StripeClient returned. Whether Stripe refused since it has no such customer (any
+// more); and whether it answered with a server error, which it repeats under the same key.
+bool IsCustomerMissing(const absl::Status& status);
+bool IsServerError(const absl::Status& status);
 
 // UNAVAILABLE / STRIPE_UNAVAILABLE: the time was over before Stripe was asked.
 absl::Status StripeTimeout();

@@ -41,11 +41,12 @@ std::size_t TakeBody(char* bytes, std::size_t size, std::size_t count, void* arg
 std::size_t TakeHeader(char* bytes, std::size_t size, std::size_t count, void* argument) {
   const absl::string_view line(bytes, size * count);
   const std::size_t colon = line.find(':');
-  if (colon != absl::string_view::npos &&
-      absl::EqualsIgnoreCase(line.substr(0, colon), "Stripe-Should-Retry")) {
-    const absl::string_view again = absl::StripAsciiWhitespace(line.substr(colon + 1));
-    static_cast<StripeAnswer*>(argument)->may_retry = again != "false";
-  }
+  if (colon == absl::string_view::npos) return size * count;
+  const absl::string_view name = line.substr(0, colon);
+  const absl::string_view value = absl::StripAsciiWhitespace(line.substr(colon + 1));
+  const bool is_last = (absl::EqualsIgnoreCase(name, "Stripe-Should-Retry") && value == "false") ||
+                       (absl::EqualsIgnoreCase(name, "Idempotent-Replayed") && value == "true");
+  if (is_last) static_cast<StripeAnswer*>(argument)->may_retry = false;
   return size * count;
 }
 

@@ -37,10 +37,11 @@ std::string CheckStripeBase(const std::string& api_base);
 
 // Thread-safe; calls block. Errors:
 // - FAILED_PRECONDITION / STRIPE_REFUSED: Stripe did nothing. Metadata: http_status and,
-//   where Stripe tells them, type, code, decline_code and payment_intent.
+//   where Stripe tells them, type, code, decline_code, param and payment_intent.
 // - UNAVAILABLE / STRIPE_UNAVAILABLE: nobody knows whether Stripe did it, or (409, 429) it
 //   may be asked again. Was retried up to twice within the deadline, safe by the
-//   idempotency key. Metadata: http_status when there was an answer.
+//   idempotency key, unless Stripe only repeats what it said under that key. Metadata:
+//   http_status when there was an answer.
 // Neither holds the secret key or what was sent.
 class StripeClient {
  public:

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "services/billing/billing_testing.h"
 #include "services/billing/fake_stripe.h"
+#include "services/billing/stripe_answer.h"
 #include "services/billing/stripe_settings.h"
 
 namespace gatehouse::billing {
@@ -122,6 +123,13 @@ TEST_F(StripeClientTest, StripeMayForbidAnotherAttempt) {
   stripe_.Do(Always({.status = 500, .headers = {{"Stripe-Should-Retry", "false"}}}));
   EXPECT_EQ(Reason(Post().status()), "STRIPE_UNAVAILABLE");
   EXPECT_EQ(stripe_.asked().size(), 1u);
+}
+
+TEST_F(StripeClientTest, WhatStripeOnlyRepeatsIsNotAskedForAgain) {
+  stripe_.Do(
+      InTurn({{.status = 500}, {.status = 500, .headers = {{"Idempotent-Replayed", "true"}}}, {}}));
+  EXPECT_TRUE(IsServerError(Post().status()));
+  EXPECT_EQ(stripe_.asked().size(), 2u);
 }
 
 TEST_F(StripeClientTest, ARedirectIsNotFollowed) {

@@ -18,10 +18,11 @@ std::string SignatureOf(const std::string& payload, std::int64_t seconds,
 }
 
 std::string EventText(const std::string& id, const std::string& type,
-                      const std::string& object_json, const std::string& previous_json) {
-  return absl::StrCat(R"({"id":")", id, R"(","object":"event","type":")", type,
-                      R"(","created":1799999990,"data":{"object":)", object_json,
-                      R"(,"previous_attributes":)", previous_json, "}}");
+                      const std::string& object_json, const std::string& previous_json,
+                      std::int64_t seconds) {
+  return absl::StrCat(R"({"id":")", id, R"(","object":"event","type":")", type, R"(","created":)",
+                      seconds, R"(,"data":{"object":)", object_json, R"(,"previous_attributes":)",
+                      previous_json, "}}");
 }
 
 std::string SessionText::ToJson() const {
@@ -48,6 +49,12 @@ std::string ChargeJson(std::int64_t refunded_cents, const std::string& payment_i
                       R"(,"metadata":)", metadata, "}");
 }
 
+std::string RefundJson(const std::string& id, std::int64_t cents, const std::string& status) {
+  return absl::StrCat(R"({"id":")", id, R"(","object":"refund","charge":"ch_1","amount":)", cents,
+                      R"(,"currency":"usd","payment_intent":"pi_1","metadata":{},"status":")",
+                      status, R"("})");
+}
+
 std::string DisputeJson(const std::string& id, std::int64_t cents,
                         const std::string& payment_intent) {
   return absl::StrCat(R"({"id":")", id, R"(","object":"dispute","charge":"ch_1","amount":)", cents,
@@ -55,7 +62,9 @@ std::string DisputeJson(const std::string& id, std::int64_t cents,
 }
 
 StripeTest::StripeTest()
-    : clock_(Time(std::chrono::seconds(kNowSeconds))), inbox_(db_, {kWebhookSecret}, clock_) {}
+    : clock_(Time(std::chrono::seconds(kNowSeconds))), inbox_(db_, {kWebhookSecret}, clock_) {
+  Execute("INSERT INTO billing.stripe_customers (tenant_id, customer_id) VALUES (7, 'cus_7')");
+}
 
 absl::StatusOr<v1::ReceiveEventResponse> StripeTest::Post(const std::string& payload) {
   v1::ReceiveEventRequest request;
@@ -68,6 +77,12 @@ absl::StatusOr<v1::ReceiveEventResponse> StripeTest::Tell(const std::string& typ
                                                           const std::string& object_json,
                                                           const std::string& previous_json) {
   return Post(EventText(absl::StrCat("evt_told_", ++events_), type, object_json, previous_json));
+}
+
+std::string StripeTest::ToldOf(std::int64_t seconds, const std::string& type,
+                               const std::string& object_json, const std::string& previous_json) {
+  return Word(Post(EventText(absl::StrCat("evt_told_", ++events_), type, object_json, previous_json,
+                             kEventSeconds + seconds)));
 }
 
 std::string StripeTest::Word(const absl::StatusOr<v1::ReceiveEventResponse>& response) {

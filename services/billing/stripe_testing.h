@@ -20,11 +20,15 @@ inline constexpr std::int64_t kPaidNanos = 12'340'000'000;
 std::string SignatureOf(const std::string& payload, std::int64_t seconds,
                         const std::string& secret = kWebhookSecret);
 
+// When events are made, unless a test says otherwise.
+inline constexpr std::int64_t kEventSeconds = 1'799'999'990;
+
 // An event; `object_json` is what it is about.
 std::string EventText(const std::string& id, const std::string& type,
-                      const std::string& object_json, const std::string& previous_json = "{}");
+                      const std::string& object_json, const std::string& previous_json = "{}",
+                      std::int64_t seconds = kEventSeconds);
 
-// A paid session of tenant 7 over kPaidCents; with what is named otherwise.
+// A paid session of tenant 7 and its customer cus_7 over kPaidCents; with what is named otherwise.
 struct SessionText {
   std::string id = "cs_1";
   std::string payment_intent = R"("pi_1")";  // JSON.
@@ -45,9 +49,11 @@ struct IntentText {
 };
 std::string ChargeJson(std::int64_t refunded_cents, const std::string& payment_intent = "pi_1",
                        const std::string& metadata = "{}");
+std::string RefundJson(const std::string& id, std::int64_t cents, const std::string& status);
 std::string DisputeJson(const std::string& id, std::int64_t cents,
                         const std::string& payment_intent = "pi_1");
 
+// Tenant 7 is the customer cus_7 of Stripe.
 class StripeTest : public BillingTest {
  protected:
   static constexpr std::int64_t kTenant = 7;
@@ -67,6 +73,9 @@ class StripeTest : public BillingTest {
                    const std::string& previous_json = "{}") {
     return Word(Tell(type, object_json, previous_json));
   }
+  // The same of an event that was made `seconds` later than the others.
+  std::string ToldOf(std::int64_t seconds, const std::string& type, const std::string& object_json,
+                     const std::string& previous_json = "{}");
 
   std::int64_t BalanceNanos(std::int64_t tenant_id = kTenant);
   // The value of one row and column, as text.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "libs/log/log.h"
 #include "libs/pg/feed.h"
 #include "services/billing/account_store.h"
 #include "services/billing/customer_store.h"
@@ -48,8 +49,9 @@ std::string PlanTierOf(const StripeEvent& event) {
   return "";
 }
 
-// What the event tells. SUBSCRIPTION_INVALID.
-absl::StatusOr<Subscription> Told(const StripeEvent& event) {
+// What the event tells; nothing without an id or a status. `amount_error` is why it has
+// no amount.
+std::optional<Subscription> Told(const StripeEvent& event, absl::Status* amount_error) {
   Subscription told;
   told.id = IdOrEmpty(event, "id");
   told.stripe_time = event.create_time;
@@ -57,16 +59,16 @@ absl::StatusOr<Subscription> Told(const StripeEvent& event) {
   told.plan_tier = PlanTierOf(event);
   told.period_start = PeriodAt(event, "current_period_start");
   told.period_end = PeriodAt(event, "current_period_end");
-  if (told.id.empty()) {
-    return Error(absl::StatusCode::kInvalidArgument, "SUBSCRIPTION_INVALID",
-                 "a subscription must have an id");
-  }
+  if (told.id.empty()) return std::nullopt;
   if (told.stripe_rank == kDeletedRank) {
     told.status = "canceled";
     return told;
   }
-  GH_ASSIGN_OR_RETURN(told.annual_cents, AnnualCents(event.document, "data.object"));
   told.status = TextAt(event, "status");
+  if (told.status.empty()) return std::nullopt;
+  const absl::StatusOr<std::int64_t> amount = AnnualCents(event.document, "data.object");
+  *amount_error = amount.status();
+  told.annual_cents = amount.ok() ? std::optional(*amount) : std::nullopt;
   return told;
 }
 
@@ -127,11 +129,22 @@ std::string SubscriptionOf(const StripeEvent& invoice) {
   return id.empty() ? IdOrEmpty(invoice, "parent.subscription_details.subscription") : id;
 }
 
+// Why the amount stays as it was; empty when it was told.
+std::string AmountReason(const StripeEvent& event, const absl::Status& amount_error) {
+  if (amount_error.ok()) return "";
+  log::Warning("a subscription's amount stays as it was",
+               {{"event_id", event.id},
+                {"subscription_id", IdOrEmpty(event, "id")},
+                {"error", std::string(amount_error.message())}});
+  return absl::AsciiStrToLower(Reason(amount_error));
+}
+
 }  // namespace
 
 absl::StatusOr<EventOutcome> ApplySubscriptionEvent(pg::Tx& tx, const StripeEvent& event) {
-  absl::StatusOr<Subscription> told = Told(event);
-  if (!told.ok()) return Ignored("subscription_invalid");
+  absl::Status amount_error;
+  std::optional<Subscription> told = Told(event, &amount_error);
+  if (!told) return Ignored("subscription_invalid");
   const std::optional<std::int64_t> tenant_id = FindTenant(tx, event, told->id);
   if (!tenant_id) return Ignored("customer_not_found");
   told->tenant_id = *tenant_id;
@@ -139,10 +152,13 @@ absl::StatusOr<EventOutcome> ApplySubscriptionEvent(pg::Tx& tx, const StripeEven
   const std::optional<Subscription> known = LockSubscription(tx, told->id);
   // An event that comes late completes the history, and only that.
   const bool is_news = AppendChange(tx, event.id, *told);
-  if (!is_news || !Supersedes(*told, known)) return Ignored("stale", *tenant_id);
-  SaveSubscription(tx, *told);
+  const bool is_newest = is_news && Supersedes(*told, known);
+  if (is_newest) SaveSubscription(tx, *told);
+  FollowAmount(tx, told->id);
+  if (!is_newest) return Ignored("stale", *tenant_id);
   GH_RETURN_IF_ERROR(FollowPlan(tx, *told, &account));
-  return EventOutcome{.status = "processed", .tenant_id = *tenant_id};
+  return EventOutcome{
+      .status = "processed", .reason = AmountReason(event, amount_error), .tenant_id = *tenant_id};
 }
 
 absl::StatusOr<EventOutcome> ApplyInvoiceFailure(pg::Tx& tx, const StripeEvent& event) {

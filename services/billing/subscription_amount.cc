@@ -57,18 +57,21 @@ absl::StatusOr<Fraction> QuantityOf(const JsonDocument& document, const std::str
   return document.Text(transform + ".round") == "up" ? parts.Ceiling() : parts.Floor();
 }
 
-// Where the discounts of a subscription or item stand. Those that are named only are not
-// known here.
-std::vector<std::string> DiscountsOf(const JsonDocument& document, const std::string& owner) {
+// Where the discounts of a subscription or item stand. Versions of the API that name them
+// in "discounts" may write the one that there is out in "discount".
+absl::StatusOr<std::vector<std::string>> DiscountsOf(const JsonDocument& document,
+                                                     const std::string& owner) {
+  const std::size_t count = document.Size(owner + ".discounts");
   std::vector<std::string> paths;
-  for (std::size_t i = 0; i < document.Size(owner + ".discounts"); ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const std::string path = absl::StrCat(owner, ".discounts.", i);
     if (document.HasObject(path)) paths.push_back(path);
   }
-  if (paths.empty() && document.HasObject(owner + ".discount")) {
-    paths.push_back(owner + ".discount");
-  }
-  return paths;
+  if (paths.size() == count && count > 0) return paths;
+  if (count <= 1 && document.HasObject(owner + ".discount")) return {{owner + ".discount"}};
+  if (count == 0) return paths;
+  return Error(absl::StatusCode::kInvalidArgument, "DISCOUNTS_NOT_EXPANDED",
+               "the event only names its discounts");
 }
 
 // Whether it comes again with each bill, and has not ended when the event was made.
@@ -104,7 +107,9 @@ absl::StatusOr<Fraction> Discounted(const JsonDocument& document, const std::str
 
 absl::StatusOr<Fraction> AfterDiscounts(const JsonDocument& document, const std::string& owner,
                                         Line line) {
-  for (const std::string& discount : DiscountsOf(document, owner)) {
+  if (line.annual_cents.IsZero()) return line.annual_cents;
+  GH_ASSIGN_OR_RETURN(const std::vector<std::string> discounts, DiscountsOf(document, owner));
+  for (const std::string& discount : discounts) {
     GH_ASSIGN_OR_RETURN(line.annual_cents, Discounted(document, discount, line));
   }
   return line.annual_cents;

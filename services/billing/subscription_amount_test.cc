@@ -161,6 +161,21 @@ TEST(SubscriptionAmountTest, SeveralDiscountsFollowEachOther) {
       << "an item's own";
 }
 
+TEST(SubscriptionAmountTest, DiscountsThatAreOnlyNamedLeaveTheAmountOpen) {
+  const std::string half = Coupon(R"("percent_off":50,"duration":"forever")");
+  const std::string item = Item(kTen, "month");
+  const std::string with_name = Item(kTen, "month", 1, R"("quantity":1,"discounts":["di_1"])");
+  for (const std::string& more : {std::string(R"(,"discounts":["di_1"])"),
+                                  std::string(R"(,"discounts":["di_1"],"discount":null)"),
+                                  ",\"discounts\":[\"di_1\"," + half + "]",
+                                  ",\"discounts\":[\"di_1\",\"di_2\"],\"discount\":" + half}) {
+    EXPECT_EQ(Reason(Annual(item, more).status()), "DISCOUNTS_NOT_EXPANDED") << more;
+  }
+  EXPECT_EQ(Reason(Annual(with_name).status()), "DISCOUNTS_NOT_EXPANDED");
+  EXPECT_EQ(Cents(with_name, "", "trialing"), 0) << "nothing is paid";
+  EXPECT_EQ(Cents("", R"(,"discounts":["di_1"])"), 0) << "nothing is left to take off";
+}
+
 TEST(SubscriptionAmountTest, WhatCannotBeAnAmountIsInvalid) {
   const auto reason = [](const std::string& items, const std::string& more = "") {
     return Reason(Annual(items, more).status());

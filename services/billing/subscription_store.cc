@@ -69,10 +69,10 @@ void SaveSubscription(pg::Tx& tx, const Subscription& subscription) {
   static constexpr char kSave[] = R"(
 INSERT INTO billing.subscriptions (subscription_id, tenant_id, status, annual_cents, plan_tier,
   current_period_start, current_period_end, stripe_time, stripe_rank)
-VALUES ($1, $2, $3, $4, $5, to_timestamp($6::bigint / 1000000.0),
+VALUES ($1, $2, $3, coalesce($4, 0), $5, to_timestamp($6::bigint / 1000000.0),
   to_timestamp($7::bigint / 1000000.0), to_timestamp($8::bigint / 1000000.0), $9)
 ON CONFLICT (subscription_id) DO UPDATE SET status = excluded.status,
-  annual_cents = excluded.annual_cents, plan_tier = excluded.plan_tier,
+  annual_cents = coalesce($4, subscriptions.annual_cents), plan_tier = excluded.plan_tier,
   current_period_start = excluded.current_period_start,
   current_period_end = excluded.current_period_end, stripe_time = excluded.stripe_time,
   stripe_rank = excluded.stripe_rank, update_time = now())";
@@ -80,6 +80,16 @@ ON CONFLICT (subscription_id) DO UPDATE SET status = excluded.status,
                  subscription.annual_cents, subscription.plan_tier,
                  MicrosFrom(subscription.period_start), MicrosFrom(subscription.period_end),
                  ToMicros(subscription.stripe_time), subscription.stripe_rank);
+}
+
+void FollowAmount(pg::Tx& tx, const std::string& id) {
+  static constexpr char kFollow[] = R"(
+UPDATE billing.subscriptions s SET annual_cents = c.annual_cents
+FROM (SELECT annual_cents FROM billing.subscription_changes
+      WHERE subscription_id = $1 AND annual_cents IS NOT NULL
+      ORDER BY change_time DESC, stripe_rank DESC, id DESC LIMIT 1) AS c
+WHERE s.subscription_id = $1 AND s.stripe_rank < 2 AND s.annual_cents <> c.annual_cents)";
+  tx.exec_params(kFollow, id);
 }
 
 bool AppendChange(pg::Tx& tx, const std::string& event_id, const Subscription& told) {

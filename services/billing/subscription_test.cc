@@ -95,12 +95,43 @@ TEST_F(SubscriptionTest, TheSameEventTwiceChangesNothing) {
 }
 
 TEST_F(SubscriptionTest, WhatCannotBeTakenOverIsIgnored) {
-  EXPECT_EQ(Tell("created", kNow, {.currency = "eur"}), "subscription_invalid");
   EXPECT_EQ(Tell("created", kNow, {.id = ""}), "subscription_invalid");
+  EXPECT_EQ(Tell("created", kNow, {.status = ""}), "subscription_invalid");
   ExpectSql("(SELECT count(*) = 0 FROM billing.subscriptions)");
   ExpectSql("(SELECT count(*) = 0 FROM billing.subscription_changes)");
   EXPECT_EQ(Tell("created", kNow, {.status = "trialing", .currency = "eur"}), "processed")
       << "nothing is paid in it";
+}
+
+TEST_F(SubscriptionTest, WithoutAnAmountStatusAndPlanAreTakenOver) {
+  EXPECT_EQ(Tell("created", kNow, {.plan_tier = "starter", .currency = "eur"}),
+            "subscription_invalid");
+  ExpectSql(Row("active", 0, "starter"));
+  EXPECT_EQ(AccountOf(7).plan_tier(), "starter");
+  EXPECT_EQ(Tell("updated", kNow + 1, {.month_cents = 2000, .plan_tier = "starter"}), "processed");
+  EXPECT_EQ(
+      Tell("updated", kNow + 2,
+           {.status = "past_due", .plan_tier = "enterprise", .more = R"(,"discounts":["di_1"])"}),
+      "discounts_not_expanded");
+  ExpectSql(Row("past_due", 24'000, "enterprise"));
+  EXPECT_EQ(AccountOf(7).plan_tier(), "enterprise");
+  EXPECT_EQ(Tell("updated", kNow + 3, {.status = "unpaid", .currency = "eur"}), "processed")
+      << "nothing is paid";
+  ExpectSql(Row("unpaid", 0, ""));
+  EXPECT_EQ(Tell("deleted", kNow + 4, {.currency = "eur"}), "processed");
+  ExpectSql(Row("canceled", 0, ""));
+  EXPECT_EQ(AccountOf(7).plan_tier(), "free");
+}
+
+TEST_F(SubscriptionTest, AnAmountThatComesLateHoldsUntilTheNextOne) {
+  EXPECT_EQ(Tell("created", kNow, {.month_cents = 1000}), "processed");
+  EXPECT_EQ(Tell("updated", kNow + 2, {.currency = "eur"}), "subscription_invalid");
+  ExpectSql(Row("active", 12'000, ""));
+  EXPECT_EQ(Tell("updated", kNow + 1, {.month_cents = 3000}), "stale");
+  ExpectSql(Row("active", 36'000, ""));
+  EXPECT_EQ(Tell("deleted", kNow + 3, {}), "processed");
+  EXPECT_EQ(Tell("updated", kNow + 1, {.month_cents = 5000}), "stale");
+  ExpectSql(Row("canceled", 0, ""));
 }
 
 TEST_F(SubscriptionTest, TheBestPlanOfAllSubscriptionsCounts) {

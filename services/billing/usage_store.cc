@@ -6,10 +6,12 @@
 
 namespace gatehouse::billing {
 
-// An hour's rows are written in the transaction that moves the mark past it, so an hour
-// comes from one side only. Captures of before tenants stood on them take it from the hold.
+// The sums of what was before the mark are written in the transaction that moves it, so
+// nothing comes from both sides. Young captures are read once per list rather than kept
+// with all their lines in between. Those of before tenants stood on them take it from the
+// hold.
 const char kUsageRows[] = R"(
-young_captures AS (
+young_captures AS NOT MATERIALIZED (
   SELECT date_trunc('hour', c.create_time) AS hour,
     coalesce(c.tenant_id, (SELECT h.tenant_id FROM billing.holds h WHERE h.key = c.hold_key))
       AS tenant_id,
@@ -20,7 +22,7 @@ young_captures AS (
     c.amount_nanos, c.usage_lines
   FROM billing.captures c
   WHERE c.create_time >= greatest(to_timestamp($2::bigint / 1000000.0),
-                                  (SELECT m.hour FROM billing.usage_mark m))
+                                  (SELECT m.mark_time FROM billing.usage_mark m))
     AND c.create_time < to_timestamp($3::bigint / 1000000.0)),
 capture_rows AS (
   SELECT r.hour, r.tenant_id, r.tool, r.cost_nanos, r.capture_count
@@ -56,7 +58,7 @@ work_rows AS (
   SELECT date_trunc('hour', h.end_time), h.tenant_id, h.outcome, 1::bigint
   FROM billing.holds h
   WHERE h.end_time >= greatest(to_timestamp($2::bigint / 1000000.0),
-                               (SELECT m.hour FROM billing.usage_mark m))
+                               (SELECT m.mark_time FROM billing.usage_mark m))
     AND h.end_time < to_timestamp($3::bigint / 1000000.0)
     AND h.outcome IS NOT NULL AND ($1::bigint = 0 OR h.tenant_id = $1::bigint)))";
 

@@ -1,6 +1,6 @@
-// SQL over what was used: hours that were added up, and captures since. One statement
-// sees one snapshot, in which the mark between the two and both sides of it agree. Reads
-// only; what adds hours up is usage_rollup.h.
+// SQL over what was used: what is before the mark was added up by the hour, captures since
+// are read as they are. One statement sees one snapshot, in which the mark and both sides
+// of it agree. Reads only; what adds up is usage_rollup.h.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace gatehouse::billing {
 
-// Whole hours: [start, end). Parts of an hour that is added up already are not told apart.
+// Whole hours: [start, end). Parts of an hour that were added up are not told apart.
 struct UsagePeriod {
   std::int64_t tenant_id = 0;  // 0: all tenants.
   Time start{};
@@ -22,6 +22,7 @@ struct UsagePeriod {
 // Common table expressions for a statement that begins with WITH. Parameters: $1 the
 // tenant or 0, $2 and $3 the period in microseconds (ToMicros).
 //
+// Several rows of one list may have the same names.
 // capture_rows (hour, tenant_id, tool, cost_nanos, capture_count) and
 // line_rows (hour, tenant_id, tool, line_type, resource, quantity, cost_nanos, line_count)
 extern const char kUsageRows[];

@@ -34,12 +34,20 @@ struct Sample {
   std::string outcome = "success";
 };
 
+// Three nanos' worth, at the time of its transaction's beginning.
+constexpr char kLateCapture[] = R"(
+INSERT INTO billing.captures (hold_key, capture_number, request_hash, amount_nanos, usage_lines,
+  entry_id, response, tool, tenant_id, price_version)
+VALUES (gen_random_uuid(), 1, decode(repeat('00', 32), 'hex'), 3,
+  '[{"line_type":"per_job","resource":"t","quantity":1,"amount_nanos":3}]', gen_random_uuid(), '',
+  't', 7, 1))";
+
 std::string TimeText(Time time) { return absl::StrCat("timestamptz '", FormatTime(time), "'"); }
 
 class UsageTest : public BillingTest {
  protected:
   UsageTest() {
-    Execute(absl::StrCat("UPDATE billing.usage_mark SET hour = ", TimeText(Hour(-48))));
+    Execute(absl::StrCat("UPDATE billing.usage_mark SET mark_time = ", TimeText(Hour(-48))));
   }
 
   // The beginning of the hour in hand, and of others before it.
@@ -74,13 +82,19 @@ class UsageTest : public BillingTest {
     Execute(sql);
   }
 
-  int RollUp() {
-    int added = 0;
+  RolledUp Step(const RollUpOptions& options = {.slice = hours(1)}) {
+    const auto done = RollUp(db_, options);
+    EXPECT_TRUE(done.ok()) << done.status();
+    return done.value_or(RolledUp());
+  }
+
+  // Up to the clock less `delay`. Returns what was added.
+  std::int64_t RollUpAll(std::chrono::seconds delay = std::chrono::seconds(0)) {
+    std::int64_t records = 0;
     while (true) {
-      const auto more = RollUpOneHour(db_);
-      EXPECT_TRUE(more.ok()) << more.status();
-      if (!more.ok() || !*more) return added;
-      ++added;
+      const RolledUp done = Step({.slice = hours(1), .delay = delay});
+      records += done.records;
+      if (done.length < hours(1)) return records;
     }
   }
 
@@ -187,7 +201,7 @@ TEST_F(UsageTest, CapturesOfBeforeHaveTheTenantOfTheHoldAndTheToolOfTheirJob) {
   Execute("UPDATE billing.captures SET tenant_id = NULL, price_version = NULL");
   const std::vector<std::string> expected = {"text.stats 20 1 0 0", "unknown 3 1 0 0"};
   EXPECT_EQ(Texts(Query(Hour(-6), Hour(), 7).tools()), expected);
-  EXPECT_GT(RollUp(), 0);
+  EXPECT_GT(RollUpAll(), 0);
   EXPECT_EQ(Texts(Query(Hour(-6), Hour(), 7).tools()), expected);
 }
 
@@ -231,10 +245,10 @@ TEST_F(UsageTest, AddedUpOrNotTheAnswersAreTheSame) {
   EXPECT_EQ(Query(Hour(-48), Hour(1)).total().amount_nanos(), total);
   const std::string all = ask(0);
   const std::string one = ask(2);
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(*RollUpOneHour(db_));
-  EXPECT_EQ(ask(0), all) << "the mark is in the middle of the period";
+  for (int i = 0; i < 40; ++i) ASSERT_EQ(Step({.slice = minutes(37)}).length, minutes(37));
+  EXPECT_EQ(ask(0), all) << "the mark is in the middle of the period, and of an hour";
   EXPECT_EQ(ask(2), one);
-  RollUp();
+  RollUpAll();
   EXPECT_EQ(ask(0), all);
   EXPECT_EQ(ask(2), one);
   EXPECT_EQ(Query(Hour(-48), Hour(1)).total().amount_nanos(), total);
@@ -243,46 +257,86 @@ TEST_F(UsageTest, AddedUpOrNotTheAnswersAreTheSame) {
       "(SELECT sum(cost_nanos) FROM billing.usage_hours)");
 }
 
-TEST_F(UsageTest, ManyProcessesAddEachHourUpOnce) {
+TEST_F(UsageTest, ManyProcessesAddEachSliceUpOnce) {
   std::vector<Sample> samples;
   for (int i = 1; i < 48; ++i) samples.push_back({7, Hour(-i), "t", {{"per_job", "t", 1, i}}});
   Store(samples);
   const std::int64_t before = Query(Hour(-48), Hour()).total().amount_nanos();
-  std::atomic<int> added = 0;
-  Together(4, [&](int) { added += RollUp(); });
-  added += RollUp();
-  EXPECT_GE(added, 46);
-  EXPECT_LE(added, 48);
+  std::atomic<std::int64_t> records = 0;
+  Together(4, [&](int) {
+    for (int i = 0; i < 20; ++i) records += Step({.slice = minutes(25)}).records;
+  });
+  records += RollUpAll();
+  EXPECT_EQ(records, 2 * 47) << "a capture and ended work each";
   EXPECT_EQ(Query(Hour(-48), Hour()).total().amount_nanos(), before);
 }
 
-TEST_F(UsageTest, AnHourThatIsNotOverForLongIsLeft) {
-  Execute(absl::StrCat("UPDATE billing.usage_mark SET hour = ", TimeText(Hour(1))));
-  EXPECT_FALSE(*RollUpOneHour(db_));
-  EXPECT_FALSE(*RollUpOneHour(db_, std::chrono::seconds(-60))) << "it has an hour to go";
+TEST_F(UsageTest, OnlyTheLastMomentsAreReadAsTheyAre) {
+  const Time now = std::chrono::system_clock::now();
+  const minutes ago(3);
+  Store({{7, now - ago, "t", {{"per_job", "t", 1, 5}}}, {7, now, "t", {{"per_job", "t", 1, 2}}}});
+  RollUpAll(RollUpOptions().delay);
+  ExpectSql("SELECT sum(cost_nanos) = 5 AND sum(line_count) = 1 FROM billing.usage_hours");
+  ExpectSql("SELECT now() - mark_time < interval '1 minute' FROM billing.usage_mark");
+  EXPECT_EQ(Query(Hour(-1), Hour(2)).total().amount_nanos(), 7);
 }
 
-TEST_F(UsageTest, AnHourWaitsForWhoMayStillWriteIntoIt) {
-  // As if the next hours had passed: then nobody may be left from now.
-  Execute(absl::StrCat("UPDATE billing.usage_mark SET hour = ", TimeText(Hour(1))));
-  const std::chrono::seconds ended = -hours(2);
-  const absl::Status writer = db_.InTransaction([&](pg::Tx& tx) {
-    tx.exec("SELECT 1");
-    EXPECT_FALSE(*RollUpOneHour(db_, ended)) << "a transaction began in that hour";
+TEST_F(UsageTest, ASliceThatIsNotDueIsLeft) {
+  Execute(absl::StrCat("UPDATE billing.usage_mark SET mark_time = ", TimeText(Hour(1))));
+  EXPECT_EQ(Step().length, hours(0));
+  Execute("UPDATE billing.usage_mark SET mark_time = now() - interval '20 seconds'");
+  EXPECT_EQ(Step().length, hours(0)) << "a clock may be set back by as much";
+}
+
+TEST_F(UsageTest, ACaptureThatIsCommittedLateIsCounted) {
+  Execute("UPDATE billing.usage_mark SET mark_time = now() - interval '1 minute'");
+  const absl::Status late = db_.InTransaction([&](pg::Tx& tx) {
+    tx.exec("SELECT 1");  // It began now, and that is the time of what it writes.
+    Store({{7, std::chrono::system_clock::now(), "t", {{"per_job", "t", 1, 5}}}});
+    EXPECT_EQ(RollUpAll(), 0) << "what came after the beginning of this one waits, too";
+    tx.exec(kLateCapture);
+    EXPECT_EQ(RollUpAll(), 0);
     return absl::OkStatus();
   });
-  ASSERT_TRUE(writer.ok()) << writer;
-  EXPECT_TRUE(Eventually([&] { return *RollUpOneHour(db_, ended); }));
+  ASSERT_TRUE(late.ok()) << late;
+  EXPECT_EQ(Query(Hour(-1), Hour(2)).total().amount_nanos(), 8);
+  // The server may take a moment to show that it has ended.
+  EXPECT_TRUE(Eventually([&] { return RollUpAll() > 0; }));
+  ExpectSql("SELECT sum(cost_nanos) = 8 FROM billing.capture_hours");
+  EXPECT_EQ(Query(Hour(-1), Hour(2)).total().amount_nanos(), 8);
 }
 
-TEST_F(UsageTest, AnHourThatAnotherProcessIsAtIsLeftToIt) {
+TEST_F(UsageTest, WhoOnlyReadsForLongHoldsNothingUp) {
+  Execute("UPDATE billing.usage_mark SET mark_time = now() - interval '1 minute'");
+  const RollUpOptions options{.slice = minutes(10), .delay = {}, .reader_age = {}};
+  const absl::Status reader = db_.InTransaction([&](pg::Tx& tx) {
+    tx.exec("SELECT 1");
+    Store({{7, std::chrono::system_clock::now(), "t", {{"per_job", "t", 1, 5}}}});
+    EXPECT_EQ(Step(options).records, 2);
+    Store({{7, std::chrono::system_clock::now(), "t", {{"per_job", "t", 1, 5}}}});
+    tx.exec("SELECT pg_current_xact_id()");
+    EXPECT_EQ(Step(options).records, 0) << "now it writes";
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(reader.ok()) << reader;
+}
+
+TEST_F(UsageTest, ASliceThatAnotherProcessIsAtIsLeftToIt) {
   const absl::Status other = db_.InTransaction([&](pg::Tx& tx) {
     tx.exec("SELECT FROM billing.usage_mark FOR UPDATE");
-    EXPECT_FALSE(*RollUpOneHour(db_));
+    EXPECT_EQ(Step().length, hours(0));
     return absl::OkStatus();
   });
   ASSERT_TRUE(other.ok()) << other;
-  EXPECT_TRUE(*RollUpOneHour(db_));
+  EXPECT_EQ(Step().length, hours(1));
+}
+
+TEST(UsageSliceTest, SlicesAreAsLongAsTheirRecordsAreFew) {
+  EXPECT_EQ(NextSlice(kSliceMin, {.records = 0}), 2 * kSliceMin);
+  EXPECT_EQ(NextSlice(kSliceMax, {.records = 0}), kSliceMax);
+  EXPECT_EQ(NextSlice(minutes(2), {.records = kSliceRecords}), minutes(2));
+  EXPECT_EQ(NextSlice(minutes(2), {.records = kSliceRecords + 1}), minutes(1));
+  EXPECT_EQ(NextSlice(kSliceMin, {.records = 100 * kSliceRecords}), kSliceMin);
 }
 
 TEST_F(UsageTest, ASumThatIsTooLargeIsAnErrorAndNotAWrongNumber) {

@@ -40,8 +40,8 @@ void AuditThen(const Context& context, const auth::v1::AuditEvent& event,
       });
 }
 
-void FailAudited(const Context& context, auth::v1::AuditEvent event, const absl::Status& status,
-                 const std::string& service) {
+void AuditFailure(const RequestContext& context, auth::v1::AuditEvent event,
+                  const absl::Status& status) {
   event.set_id(UuidV7());
   event.set_success(false);
   const std::string reason = Reason(status);
@@ -49,14 +49,19 @@ void FailAudited(const Context& context, auth::v1::AuditEvent event, const absl:
   auth::v1::AppendAuditRequest request;
   *request.mutable_event() = std::move(event);
   rpc::CallOptions options;
-  options.principal = context->principal();
-  options.request_id = context->request_id();
-  context->upstreams().auth->CallAsync(
+  options.principal = context.principal();
+  options.request_id = context.request_id();
+  context.upstreams().auth->CallAsync(
       auth::v1::AuditService::kAppendAudit, request, options,
       [](const absl::StatusOr<auth::v1::AppendAuditResponse>& appended) {
         if (appended.ok()) return;
         log::Error("an audit event could not be appended", {{"reason", Reason(appended.status())}});
       });
+}
+
+void FailAudited(const Context& context, auth::v1::AuditEvent event, const absl::Status& status,
+                 const std::string& service) {
+  AuditFailure(*context, std::move(event), status);
   context->Fail(status, service);
 }
 

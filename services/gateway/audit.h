@@ -19,8 +19,11 @@ auth::v1::AuditEvent MakeAuditEvent(const RequestContext& context, const std::st
 void AuditThen(const Context& context, const auth::v1::AuditEvent& event,
                std::function<void()> act);
 
-// Appends that the act of `event` was not done, and fails the request with
-// `status` of `service`. Waits for nothing.
+// Appends that the act of `event` was not done, for `status`. Waits for nothing.
+void AuditFailure(const RequestContext& context, auth::v1::AuditEvent event,
+                  const absl::Status& status);
+
+// The same, and fails the request with `status` of `service`.
 void FailAudited(const Context& context, auth::v1::AuditEvent event, const absl::Status& status,
                  const std::string& service);
 

@@ -108,6 +108,33 @@ TEST_F(BillingRoutesTest, AdjustmentKeysAreStableByCaller) {
   EXPECT_EQ(Post(kAdjust, admin_, body, {{"Idempotency-Key", std::string(256, 'a')}}).status, 400);
 }
 
+TEST_F(BillingRoutesTest, TheKeyOfAnAdjustmentIsToldWhateverBecameOfIt) {
+  const std::string body = R"({"tenant_id":7,"amount_cents":-5,"reason":"r"})";
+  const Answer done = Post(kAdjust, admin_, body);
+  EXPECT_EQ(done.status, 200);
+  EXPECT_TRUE(IsUuid(done.Get("Idempotency-Key")));
+  EXPECT_EQ(done.Get("Idempotency-Key"), services_.adjust.last().idempotency_key());
+  const Answer named = Post(kAdjust, admin_, body, {{"Idempotency-Key", "order 5"}});
+  const std::string key = named.Get("Idempotency-Key");
+  EXPECT_EQ(Post(kAdjust, admin_, body, {{"Idempotency-Key", key}}).Get("Idempotency-Key"), key)
+      << "what is told is the same key";
+  services_.adjust.Fail(Error(absl::StatusCode::kUnknown, "COMMIT_IN_DOUBT", "inner text"));
+  const Answer lost = Post(kAdjust, admin_, body);
+  EXPECT_EQ(lost.status, 500);
+  EXPECT_EQ(lost.Get("Idempotency-Key"), services_.adjust.last().idempotency_key());
+  EXPECT_THAT(lost.body, HasSubstr("it may have been booked: a repeat with this Idempotency-Key"));
+  EXPECT_THAT(lost.body, Not(HasSubstr("inner text")));
+  EXPECT_TRUE(Eventually([&] { return !services_.append_audit.last().event().success(); }));
+  services_.adjust.Fail(Error(absl::StatusCode::kUnavailable, "DATABASE_UNAVAILABLE", "down"));
+  EXPECT_THAT(Post(kAdjust, admin_, body).body, HasSubstr("it may have been booked"));
+  services_.adjust.Fail(
+      Error(absl::StatusCode::kAlreadyExists, "IDEMPOTENCY_KEY_REUSED", "another request"));
+  const Answer refused = Post(kAdjust, admin_, body, {{"Idempotency-Key", key}});
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_EQ(refused.Get("Idempotency-Key"), key);
+  EXPECT_THAT(refused.body, Not(HasSubstr("may have been booked")));
+}
+
 TEST_F(BillingRoutesTest, AdjustmentInputIsChecked) {
   for (const char* body : {"{}", R"({"tenant_id":7,"amount_cents":100})",
                            R"({"tenant_id":7,"amount_cents":100,"reason":"  "})",

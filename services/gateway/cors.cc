@@ -10,7 +10,8 @@ namespace {
 // What a page may read beside the fields that every page may.
 constexpr char kExposed[] =
     "X-Request-ID, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, "
-    "RateLimit-Policy, Retry-After, X-Total-Count, X-Next-Cursor, Location";
+    "RateLimit-Policy, Retry-After, X-Total-Count, X-Next-Cursor, Location, "
+    "Idempotency-Key";
 
 bool AllowsAll(const CorsConfig& cors) {
   return cors.origins.size() == 1 && cors.origins[0] == "*";

@@ -86,7 +86,7 @@ TEST_F(CorsTest, AnAnswerMayBeReadByAKnownOriginOnly) {
   EXPECT_EQ(ValueOf(answer, "Access-Control-Allow-Origin"), "http://localhost:3000");
   EXPECT_EQ(ValueOf(answer, "Access-Control-Allow-Credentials"), "true");
   for (const char* name : {"X-Request-ID", "X-RateLimit-Remaining", "RateLimit", "Retry-After",
-                           "X-Total-Count", "X-Next-Cursor", "Location"}) {
+                           "X-Total-Count", "X-Next-Cursor", "Location", "Idempotency-Key"}) {
     EXPECT_THAT(ValueOf(answer, "Access-Control-Expose-Headers"), HasSubstr(name));
   }
   EXPECT_EQ(ValueOf(answer, "Vary"), "Origin");

@@ -9,12 +9,13 @@ void CsvLine::Separate() {
 }
 
 CsvLine& CsvLine::Text(std::string_view text) {
-  constexpr std::string_view kComputed = "=+-@\t\r";
+  constexpr std::string_view kComputed = "=+-@\t\r\n";
   Separate();
   std::string cell;
   if (!text.empty() && kComputed.find(text.front()) != std::string_view::npos) cell += '\'';
   cell += text;
-  if (cell.find_first_of(",\"\r\n") == std::string::npos) {
+  // Some programs part cells at semicolons or tabs.
+  if (cell.find_first_of(",;\t\"\r\n") == std::string::npos) {
     line_ += cell;
     return *this;
   }

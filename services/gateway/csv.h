@@ -11,7 +11,7 @@ namespace gatehouse::gateway {
 class CsvLine {
  public:
   // Quoted where it must be. A text that a spreadsheet would compute (it begins with
-  // "=", "+", "-", "@", a tab or a carriage return) gets an apostrophe in front.
+  // "=", "+", "-", "@", a tab or the end of a line) gets an apostrophe in front.
   CsvLine& Text(std::string_view text);
   CsvLine& Number(std::int64_t number);
   // Whole cents as units with two decimals: -150 → "-1.50".

@@ -16,6 +16,8 @@ TEST(CsvTest, ALineHasItsCellsAndItsEnd) {
 TEST(CsvTest, WhatWouldBreakALineIsQuoted) {
   EXPECT_EQ(Cell("a,b"), "\"a,b\"\r\n");
   EXPECT_EQ(Cell("say \"hi\""), "\"say \"\"hi\"\"\"\r\n");
+  EXPECT_EQ(Cell("a;b"), "\"a;b\"\r\n") << "where the decimal point is a comma";
+  EXPECT_EQ(Cell("a\tb"), "\"a\tb\"\r\n");
   EXPECT_EQ(Cell("two\r\nlines"), "\"two\r\nlines\"\r\n");
 }
 
@@ -24,7 +26,8 @@ TEST(CsvTest, WhatASpreadsheetWouldComputeIsText) {
   EXPECT_EQ(Cell("+49"), "'+49\r\n");
   EXPECT_EQ(Cell("-2"), "'-2\r\n");
   EXPECT_EQ(Cell("@SUM(A1)"), "'@SUM(A1)\r\n");
-  EXPECT_EQ(Cell("\t=1"), "'\t=1\r\n");
+  EXPECT_EQ(Cell("\t=1"), "\"'\t=1\"\r\n");
+  EXPECT_EQ(Cell("\n=1"), "\"'\n=1\"\r\n");
   EXPECT_EQ(Cell("\r=1"), "\"'\r=1\"\r\n");
   EXPECT_EQ(Cell("=HYPERLINK(\"http://x\",\"y\")"),
             "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\"\r\n");

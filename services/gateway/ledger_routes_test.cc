@@ -195,6 +195,21 @@ TEST_F(LedgerRoutesTest, NullTakesTheOverdraftAwayAndNothingChangesNothing) {
   EXPECT_EQ(Send("PATCH", kAccount, user_, "{}").status, 403);
 }
 
+TEST_F(LedgerRoutesTest, OnlyTheHalfThatWasNotDoneIsAuditedAsUndone) {
+  services_.update_profile.Fail(Error(absl::StatusCode::kUnavailable, "", "down"));
+  const char* both = R"({"ceiling_cents":1,"allow_portal_access":true})";
+  EXPECT_EQ(Send("PATCH", kAccount, admin_, both).status, 503);
+  EXPECT_EQ(services_.update_account.calls(), 1u);
+  EXPECT_TRUE(Eventually([&] { return !services_.append_audit.last().event().success(); }));
+  EXPECT_EQ(Audited(), R"({"action":"account_updated","allow_portal_access":true})");
+  services_.update_account.Fail(Error(absl::StatusCode::kUnavailable, "", "down"));
+  EXPECT_EQ(Send("PATCH", kAccount, admin_, both).status, 503);
+  EXPECT_EQ(services_.update_profile.calls(), 1u);
+  EXPECT_TRUE(Eventually([&] { return services_.append_audit.calls() == 4u; }));
+  EXPECT_THAT(Audited(), HasSubstr(R"("ceiling_cents":1,"allow_portal_access":true)"))
+      << "neither was done";
+}
+
 TEST_F(LedgerRoutesTest, AReversalNamesItsEntryAndIsAudited) {
   const std::string path = std::string("/api/billing/admin/ledger/") + kEntryId + "/reverse/";
   bill::AdjustBalanceResponse reversed;
@@ -222,10 +237,15 @@ TEST_F(LedgerRoutesTest, AReversalNamesItsEntryAndIsAudited) {
   }
   EXPECT_EQ(Code(Post("/api/billing/admin/ledger/7/reverse/", admin_, R"({"reason":"r"})")),
             "ID_INVALID");
+  EXPECT_EQ(answer.Get("Idempotency-Key"), sent[0].idempotency_key());
   services_.reverse_entry.Fail(
       Error(absl::StatusCode::kFailedPrecondition, "ENTRY_REVERSED", "taken back"));
-  EXPECT_EQ(Post(path, admin_, R"({"reason":"r"})").status, 409);
-  EXPECT_FALSE(services_.append_audit.last().event().success());
+  const Answer refused = Post(path, admin_, R"({"reason":"r"})");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_EQ(refused.Get("Idempotency-Key"), services_.reverse_entry.last().idempotency_key());
+  services_.reverse_entry.Fail(Error(absl::StatusCode::kDeadlineExceeded, "", "too late"));
+  EXPECT_THAT(Post(path, admin_, R"({"reason":"r"})").body, HasSubstr("it may have been booked"));
+  EXPECT_TRUE(Eventually([&] { return !services_.append_audit.last().event().success(); }));
 }
 
 TEST_F(LedgerRoutesTest, TheExportIsACsvFileOfAllPages) {

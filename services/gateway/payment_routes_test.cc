@@ -226,6 +226,19 @@ TEST_F(PaymentRoutesTest, ARefusedChangeLeavesTheRest) {
   EXPECT_EQ(services_.update_account.calls(), 0u);
 }
 
+TEST_F(PaymentRoutesTest, WhenOnePartFailsTheAuditSaysWhich) {
+  services_.update_profile.Return(SomeProfile());
+  services_.update_account.Fail(absl::UnavailableError("down"));
+  const Answer failed =
+      Send("PATCH", kProfile, user_, R"({"auto_topup_enabled":false,"low_balance_policy":"warn"})");
+  EXPECT_EQ(failed.status, 503);
+  ASSERT_TRUE(Eventually([&] { return services_.append_audit.calls() == 2; }));
+  const auth::v1::AuditEvent undone = services_.append_audit.last().event();
+  EXPECT_FALSE(undone.success());
+  EXPECT_EQ(undone.details_json(), R"({"action":"change_policy","low_balance_policy":"warn"})")
+      << "the automatic top-ups were changed";
+}
+
 TEST_F(PaymentRoutesTest, AnEmptyChangeOnlyReads) {
   EXPECT_EQ(Send("PATCH", kProfile, user_, "{}").status, 200);
   EXPECT_EQ(services_.append_audit.calls(), 0u);

@@ -1,6 +1,6 @@
 #include "gatehouse/auth/v1/tenant.methods.h"
 #include "gatehouse/billing/v1/account.methods.h"
-#include "services/gateway/audit.h"
+#include "services/gateway/booking.h"
 #include "services/gateway/cents.h"
 #include "services/gateway/idempotency_key.h"
 #include "services/gateway/policy_text.h"
@@ -110,12 +110,12 @@ absl::StatusOr<bill::AdjustBalanceRequest> ReadAdjust(const RequestContext& cont
   return request;
 }
 
-void ReplyAdjusted(const Context& context, const bill::AdjustBalanceResponse& adjusted) {
+std::string AdjustedJson(const bill::AdjustBalanceResponse& adjusted) {
   JsonWriter json;
   json.BeginObject().Field("message", "Reserve adjusted").Field("status", "success");
   json.Field("ledger_entry_id", adjusted.entry().id());
   json.Field("new_balance_cents", FloorCents(adjusted.entry().balance_after().amount_nanos()));
-  context->ReplyJson(200, json.EndObject().Take());
+  return json.EndObject().Take();
 }
 
 void AdjustAudited(const Context& context, const bill::AdjustBalanceRequest& request) {
@@ -129,13 +129,7 @@ void AdjustAudited(const Context& context, const bill::AdjustBalanceRequest& req
                               "tenant/" + std::to_string(request.tenant_id()), details.Take());
   event.set_tenant_id(request.tenant_id());
   event.set_reason(request.reason());
-  AuditThen(context, event, [context, request, event] {
-    context->Call(*context->upstreams().billing, AccountService::kAdjustBalance, request,
-                  [context, event](const absl::StatusOr<bill::AdjustBalanceResponse>& adjusted) {
-                    if (adjusted.ok()) return ReplyAdjusted(context, *adjusted);
-                    FailAudited(context, event, adjusted.status(), "billing");
-                  });
-  });
+  AuditThenBook(context, event, AccountService::kAdjustBalance, request, AdjustedJson);
 }
 
 void AdjustReserve(const Context& context) {

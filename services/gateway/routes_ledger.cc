@@ -5,7 +5,7 @@
 #include "libs/base/time_text.h"
 #include "libs/rpc/timestamp.h"
 #include "services/gateway/array_page.h"
-#include "services/gateway/audited_call.h"
+#include "services/gateway/booking.h"
 #include "services/gateway/cents.h"
 #include "services/gateway/date_range.h"
 #include "services/gateway/idempotency_key.h"
@@ -135,7 +135,8 @@ void GetAccount(const Context& context) {
 struct AccountPatch {
   bill::UpdateAccountRequest account;
   bill::UpdateProfileRequest profile;
-  std::string details_json;  // For the audit.
+  std::string details_json;          // For the audit.
+  std::string profile_details_json;  // Of the profile alone.
   bool has_account = false;
   bool has_profile = false;
 };
@@ -183,17 +184,26 @@ void ReadAmounts(JsonBody& body, JsonWriter& details, AccountPatch* patch) {
   }
 }
 
-void ReadRights(JsonBody& body, JsonWriter& details, AccountPatch* patch) {
+void ReadRights(JsonBody& body, AccountPatch* patch) {
   if (const auto portal = body.Bool("allow_portal_access")) {
     patch->profile.set_allow_portal_access(*portal);
-    details.Field("allow_portal_access", *portal);
     patch->has_profile = true;
   }
   if (const auto changes = body.Bool("allow_plan_changes")) {
     patch->profile.set_allow_plan_changes(*changes);
-    details.Field("allow_plan_changes", *changes);
     patch->has_profile = true;
   }
+}
+
+// Ends the object.
+std::string WithRights(JsonWriter details, const bill::UpdateProfileRequest& rights) {
+  if (rights.has_allow_portal_access()) {
+    details.Field("allow_portal_access", rights.allow_portal_access());
+  }
+  if (rights.has_allow_plan_changes()) {
+    details.Field("allow_plan_changes", rights.allow_plan_changes());
+  }
+  return details.EndObject().Take();
 }
 
 absl::StatusOr<AccountPatch> ReadPatch(const RequestContext& context) {
@@ -201,11 +211,13 @@ absl::StatusOr<AccountPatch> ReadPatch(const RequestContext& context) {
   AccountPatch patch;
   JsonWriter details;
   details.BeginObject().Field("action", "account_updated");
+  const JsonWriter no_details = details;
   ReadPolicyAndPlan(body, details, &patch);
   ReadAmounts(body, details, &patch);
-  ReadRights(body, details, &patch);
+  ReadRights(body, &patch);
   GH_RETURN_IF_ERROR(body.Finish());
-  patch.details_json = details.EndObject().Take();
+  patch.details_json = WithRights(details, patch.profile);
+  patch.profile_details_json = WithRights(no_details, patch.profile);
   return patch;
 }
 
@@ -221,9 +233,13 @@ void ChangeProfile(const Context& context, const Tenant& tenant, const AccountPa
                    const auth::v1::AuditEvent& event) {
   if (!patch.has_profile) return ShowAccount(context, tenant);
   context->Call(*context->upstreams().billing, PaymentService::kUpdateProfile, patch.profile,
-                [context, tenant, event](const absl::StatusOr<bill::Profile>& profile) {
+                [context, tenant, event, details = patch.profile_details_json](
+                    const absl::StatusOr<bill::Profile>& profile) {
                   if (profile.ok()) return ShowAccount(context, tenant);
-                  FailAudited(context, event, profile.status(), "billing");
+                  // What was to be changed of the account was.
+                  auth::v1::AuditEvent undone = event;
+                  undone.set_details_json(details);
+                  FailAudited(context, undone, profile.status(), "billing");
                 });
 }
 
@@ -267,7 +283,7 @@ absl::StatusOr<bill::ReverseEntryRequest> ReadReverse(const RequestContext& cont
   return request;
 }
 
-void ReplyReversed(const Context& context, const bill::AdjustBalanceResponse& reversed) {
+std::string ReversedJson(const bill::AdjustBalanceResponse& reversed) {
   const std::int64_t after = reversed.entry().balance_after().amount_nanos();
   JsonWriter json;
   json.BeginObject().Field("message", "Entry reversed").Field("status", "success");
@@ -275,7 +291,7 @@ void ReplyReversed(const Context& context, const bill::AdjustBalanceResponse& re
       .Field("reverses", reversed.entry().reverses());
   json.Field("amount_cents", EntryCents(reversed.entry().amount().amount_nanos(), after));
   json.Field("new_balance_cents", FloorCents(after)).EndObject();
-  context->ReplyJson(200, json.Take());
+  return json.Take();
 }
 
 void ReverseEntry(const Context& context) {
@@ -291,9 +307,7 @@ void ReverseEntry(const Context& context) {
   auto event =
       MakeAuditEvent(*context, "admin_action", "ledger/" + request->entry_id(), details.Take());
   event.set_reason(request->reason());
-  AuditThenCall(
-      context, event, *context->upstreams().billing, AccountService::kReverseEntry, *request,
-      [context](const bill::AdjustBalanceResponse& reversed) { ReplyReversed(context, reversed); });
+  AuditThenBook(context, event, AccountService::kReverseEntry, *request, ReversedJson);
 }
 
 absl::StatusOr<bill::ExportLedgerRequest> ReadExport(const RequestContext& context) {

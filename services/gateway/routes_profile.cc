@@ -96,6 +96,7 @@ struct Change {
   std::optional<bill::UpdateProfileRequest> profile;
   std::int64_t tenant_id = 0;
   std::string details;
+  std::string account_details;  // Of that part alone.
 };
 
 void SetCents(std::int64_t cents, type::v1::Money* money) {
@@ -153,6 +154,7 @@ absl::StatusOr<Change> ReadChange(const RequestContext& context) {
   details.BeginObject();
   details.Field("action", body.Has("low_balance_policy") ? "change_policy" : "change_profile");
   ReadAccountPart(body, &change, details);
+  change.account_details = JsonWriter(details).EndObject().Take();
   ReadAutoTopupPart(body, &change, details);
   GH_RETURN_IF_ERROR(body.Finish());
   if (change.account) change.account->set_tenant_id(change.tenant_id);
@@ -164,15 +166,17 @@ absl::StatusOr<Change> ReadChange(const RequestContext& context) {
 void ChangeAccount(const Context& context, const Change& change, const ViewPtr& view,
                    const auth::v1::AuditEvent& event) {
   if (!change.account) return ReadRest(context, change.tenant_id, view);
-  context->Call(
-      *context->upstreams().billing, AccountService::kUpdateAccount, *change.account,
-      [context, view, event, tenant_id = change.tenant_id](const absl::StatusOr<Account>& account) {
-        if (!account.ok()) {
-          return FailAudited(context, event, account.status(), "billing");
-        }
-        view->account = *account;
-        ReadRest(context, tenant_id, view);
-      });
+  context->Call(*context->upstreams().billing, AccountService::kUpdateAccount, *change.account,
+                [context, view, event, change](const absl::StatusOr<Account>& account) {
+                  if (!account.ok()) {
+                    // The other part was done.
+                    auth::v1::AuditEvent undone = event;
+                    undone.set_details_json(change.account_details);
+                    return FailAudited(context, undone, account.status(), "billing");
+                  }
+                  view->account = *account;
+                  ReadRest(context, change.tenant_id, view);
+                });
 }
 
 // The part that may be refused comes first.

@@ -36,15 +36,21 @@ std::string SignatureOf(const http::Request& request) {
 
 // What was signed are the bytes of the body, so they are passed on as they are.
 void ReceiveEvent(const Context& context) {
-  // Stripe is never limited; who forges signatures is.
-  if (const auto refused = context->GuessesRefused()) return context->Fail(*refused);
   bill::ReceiveEventRequest request;
   request.set_payload(context->request().body);
   request.set_signature(SignatureOf(context->request()));
   context->Call(*context->upstreams().billing, bill::PaymentService::kReceiveEvent, request,
                 [context](const absl::StatusOr<bill::ReceiveEventResponse>& received) {
                   if (received.ok()) return ReplyReceived(context, *received);
-                  if (Reason(received.status()) == "SIGNATURE_INVALID") context->NoteGuess();
+                  if (Reason(received.status()) != "SIGNATURE_INVALID") {
+                    return context->Fail(received.status(), "billing");
+                  }
+                  // Stripe is never limited, even where it shares an address with who
+                  // forges signatures; only what is forged is.
+                  if (const auto refused = context->GuessesRefused()) {
+                    return context->Fail(*refused);
+                  }
+                  context->NoteGuess();
                   context->Fail(received.status(), "billing");
                 });
 }

@@ -123,6 +123,9 @@ TEST_F(WebhookRoutesTest, OnlyForgersAreLimited) {
   // The bucket refills meanwhile, by five a second.
   EXPECT_GE(tried, 300);
   EXPECT_LT(tried, 400);
+  // From the same address: what is signed right is taken.
+  services_.receive_event.Return(bill::ReceiveEventResponse());
+  EXPECT_EQ(Send("POST", kWebhook, "", "{}", Signed()).status, 200);
 }
 
 }  // namespace

@@ -15,9 +15,10 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kPatience{60};
 
+// As PostgreSQL takes the time, so that the two can be compared.
 std::int64_t NowMicros() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
-             steady_clock::now().time_since_epoch())
+             std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 

@@ -1,5 +1,6 @@
 // Every transaction, in the order of commits. One of them may have done many things to
 // an account (a batch), so what it did is worked out from the rows before and after.
+// An account's lock makes its transactions, and the refusals, one after the other.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -49,6 +50,7 @@ Change ChangeOf(const HoldRow* before, const HoldRow& after) {
 
 struct Commit {
   std::int64_t sequence = 0;
+  std::int64_t write_micros = 0;        // Before the commit, and before the next one's.
   const AccountRow* account = nullptr;  // As it was left; null: untouched.
   std::vector<Change> changes;
   std::int64_t credited_nanos = 0;  // By hand.
@@ -59,9 +61,12 @@ struct Commit {
 struct Course {
   std::unordered_map<std::uint64_t, Commit> commits;
 
-  Commit& At(std::uint64_t transaction, std::int64_t sequence) {
-    Commit& commit = commits.try_emplace(transaction).first->second;
-    if (commit.sequence == 0) commit.sequence = sequence;
+  Commit& At(std::uint64_t transaction) { return commits.try_emplace(transaction).first->second; }
+  template <typename Row>
+  Commit& At(const Version<Row>& version) {
+    Commit& commit = At(version.transaction);
+    if (commit.sequence == 0) commit.sequence = version.sequence;
+    commit.write_micros = std::max(commit.write_micros, version.write_micros);
     return commit;
   }
   std::vector<std::pair<std::uint64_t, const Commit*>> InOrder() const {
@@ -75,7 +80,9 @@ struct Course {
 using Courses = std::map<std::int64_t, Course>;
 
 // Illegal whatever else the transaction did.
-void CheckStep(const HoldRow& before, const HoldRow& after, std::vector<Finding>* findings) {
+void CheckStep(const HoldRow& before, const Version<HoldRow>& version,
+               std::vector<Finding>* findings) {
+  const HoldRow& after = version.row;
   const auto say = [&](const char* text) {
     findings->push_back({"hold " + after.key + ": " + text, after.key, after.tenant});
   };
@@ -88,7 +95,13 @@ void CheckStep(const HoldRow& before, const HoldRow& after, std::vector<Finding>
   if (anew && (before.was_bound || before.capture_count > 0 || before.state == "bound")) {
     say("it was reserved anew after it had been used");
   }
+  if (anew && before.state == "reserved" && version.write_micros < before.expire_micros) {
+    say("it was reserved anew before its time was over");
+  }
   if (!anew && before.estimate_nanos != after.estimate_nanos) say("its estimate changed");
+  if (after.state == "expired" && version.write_micros < after.expire_micros) {
+    say("it expired before its time was over");
+  }
 }
 
 void AddHolds(const Books& books, Courses* courses, std::vector<Finding>* findings) {
@@ -102,9 +115,8 @@ void AddHolds(const Books& books, Courses* courses, std::vector<Finding>* findin
     const HoldRow& row = version.row;
     if (left.at({version.transaction, row.key}) != &row) continue;
     const HoldRow* before = std::exchange(newest[row.key], &row);
-    if (before != nullptr) CheckStep(*before, row, findings);
-    Commit& commit = (*courses)[row.tenant].At(version.transaction, version.sequence);
-    commit.changes.push_back(ChangeOf(before, row));
+    if (before != nullptr) CheckStep(*before, version, findings);
+    (*courses)[row.tenant].At(version).changes.push_back(ChangeOf(before, row));
   }
   for (const HoldRow& row : books.holds) {
     const auto found = newest.find(row.key);
@@ -119,12 +131,12 @@ void AddHolds(const Books& books, Courses* courses, std::vector<Finding>* findin
 Courses CoursesOf(const Books& books, std::vector<Finding>* findings) {
   Courses courses;
   for (const auto& version : books.account_versions) {
-    courses[version.row.tenant].At(version.transaction, version.sequence).account = &version.row;
+    courses[version.row.tenant].At(version).account = &version.row;
   }
   AddHolds(books, &courses, findings);
   for (const EntryRow& entry : books.entries) {
     if (entry.type == "usage" || entry.number == 0) continue;
-    Commit& commit = courses[entry.tenant].At(entry.transaction, 0);
+    Commit& commit = courses[entry.tenant].At(entry.transaction);
     (entry.credit == "reserve" ? commit.credited_nanos : commit.debited_nanos) +=
         entry.amount_nanos;
   }
@@ -158,16 +170,50 @@ void CheckFloor(std::int64_t tenant, std::int64_t floor, std::int64_t before, co
   }
 }
 
+// How much of one tenant's money was available when.
+class Funds {
+ public:
+  // `least` at a moment of the transaction, `after` from its commit on. In the order of
+  // commits.
+  void Add(std::int64_t write_micros, std::int64_t least, std::int64_t after) {
+    spans_.push_back({write_micros, least, after});
+  }
+
+  // The least that a decision between these moments can have found. A commit is between
+  // the writing of its rows and that of the next one's, more is not known of its time.
+  std::int64_t LeastBetween(std::int64_t begin_micros, std::int64_t end_micros) const {
+    auto span = std::partition_point(spans_.begin(), spans_.end(), [&](const Span& one) {
+      return one.write_micros < begin_micros;
+    });
+    // What was left by the one before was there until the first one wrote, or longer.
+    std::int64_t least = span == spans_.begin() ? 0 : std::prev(span)->after;
+    for (; span != spans_.end() && span->write_micros <= end_micros; ++span) {
+      least = std::min({least, span->least, span->after});
+    }
+    return least;
+  }
+
+ private:
+  struct Span {
+    std::int64_t write_micros = 0;
+    std::int64_t least = 0;
+    std::int64_t after = 0;
+  };
+  std::vector<Span> spans_;
+};
+
 class TenantCommits {
  public:
   TenantCommits(std::int64_t tenant, const Terms& terms, std::vector<Finding>* findings)
       : tenant_(tenant), terms_(terms), findings_(findings) {}
 
   void Take(std::uint64_t transaction, const Commit& commit) {
-    std::int64_t moved = commit.credited_nanos - commit.debited_nanos;
+    std::int64_t came = commit.credited_nanos;
+    std::int64_t went = commit.debited_nanos;
     bool reserved = false;
     for (const Change& change : commit.changes) {
-      moved += change.given_nanos + change.expired_nanos - change.taken_nanos - change.forced_nanos;
+      came += change.given_nanos + change.expired_nanos;
+      went += change.taken_nanos + change.forced_nanos;
       reserved |= change.reserved;
       CheckCeiling(*change.row);
     }
@@ -175,13 +221,24 @@ class TenantCommits {
     if (commit.account != nullptr) {
       available_ = commit.account->settled_nanos - commit.account->held_nanos;
     }
-    if (available_ != before + moved) {
-      Say(absl::StrCat("transaction ", transaction, " moved ", moved, " by holds and entries and ",
-                       available_ - before, " on the account"));
+    if (available_ != before + came - went) {
+      Say(absl::StrCat("transaction ", transaction, " moved ", came - went,
+                       " by holds and entries and ", available_ - before, " on the account"));
     }
+    funds_.Add(commit.write_micros, before - went, available_);
     if (reserved && terms_.floor_nanos) {
       CheckFloor(tenant_, *terms_.floor_nanos, before, commit, transaction, findings_);
     }
+  }
+
+  // A reserve that was refused for want of money; after all commits.
+  void CheckRefusal(const Asking& asking) {
+    if (!terms_.floor_nanos) return;  // check_answers.cc says so.
+    const std::int64_t least = funds_.LeastBetween(asking.begin_micros, asking.end_micros);
+    if (least - asking.amount_nanos < *terms_.floor_nanos) return;
+    findings_->push_back({absl::StrCat("reserve ", asking.key, " of ", asking.amount_nanos,
+                                       " was refused when at least ", least, " was available"),
+                          asking.key, tenant_});
   }
 
   void End(const AccountRow& row) {
@@ -205,13 +262,26 @@ class TenantCommits {
   const Terms& terms_;
   std::vector<Finding>* const findings_;
   std::int64_t available_ = 0;
+  Funds funds_;
 };
+
+// Reserves that were refused for want of money, by their tenants.
+std::map<std::int64_t, std::vector<const Asking*>> RefusalsOf(const History& history) {
+  std::map<std::int64_t, std::vector<const Asking*>> refusals;
+  for (const Asking& asking : history.askings) {
+    if (asking.reason == "RESERVE_INSUFFICIENT") refusals[asking.tenant].push_back(&asking);
+  }
+  return refusals;
+}
 
 }  // namespace
 
 void CheckCommits(const History& history, std::vector<Finding>* findings) {
   static const Terms kFree;
-  const Courses courses = CoursesOf(history.books, findings);
+  Courses courses = CoursesOf(history.books, findings);
+  const auto refusals = RefusalsOf(history);
+  // Of a tenant without a row nothing was available.
+  for (const auto& [tenant, askings] : refusals) courses.try_emplace(tenant);
   std::map<std::int64_t, const AccountRow*> accounts;
   for (const AccountRow& row : history.books.accounts) accounts[row.tenant] = &row;
   for (const auto& [tenant, course] : courses) {
@@ -219,6 +289,8 @@ void CheckCommits(const History& history, std::vector<Finding>* findings) {
     TenantCommits commits(tenant, terms == history.terms.end() ? kFree : terms->second, findings);
     for (const auto& [transaction, commit] : course.InOrder()) commits.Take(transaction, *commit);
     if (accounts.contains(tenant)) commits.End(*accounts.at(tenant));
+    if (!refusals.contains(tenant)) continue;
+    for (const Asking* asking : refusals.at(tenant)) commits.CheckRefusal(*asking);
   }
 }
 

@@ -31,7 +31,8 @@ void CheckLedger(const Books& books, std::vector<Finding>* findings);
 void CheckHolds(const Books& books, std::vector<Finding>* findings);
 
 // Each transaction in the order of commits: money moved from hold to account and back
-// without a rest, holds ended for good, and no reserve passed a limit.
+// without a rest, holds ended for good or when their time was over, no reserve passed
+// a limit, and none was refused for want of money that was there.
 void CheckCommits(const History& history, std::vector<Finding>* findings);
 
 // What clients were told: one result per key, all of it in the database, nothing there

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <functional>
+#include <utility>
 
 namespace gatehouse::history {
 namespace {
@@ -38,17 +39,30 @@ class Writer {
   void Reserve(const std::string& key, std::int64_t tenant, std::int64_t amount) {
     BeginCommit();
     At(tenant).held_nanos += amount;
+    const std::int64_t expire = begin_micros_ + kTtl;
     history_.books.holds.push_back({.key = key,
                                     .tenant = tenant,
                                     .state = "reserved",
                                     .estimate_nanos = amount,
                                     .held_nanos = amount,
-                                    .expire_micros = 1000});
+                                    .expire_micros = expire});
     LogHold(key);
     Asking& asking = Ask(Step::kReserve, key, tenant, amount);
     asking.state = "reserved";
     asking.answered_nanos = amount;
-    asking.expire_micros = 1000;
+    asking.expire_micros = expire;
+  }
+
+  // When its time is over by so much.
+  void Expire(const std::string& key, std::int64_t over_micros) {
+    BeginCommit();
+    HoldRow& hold = Hold(key);
+    begin_micros_ = hold.expire_micros + over_micros - kWork;
+    At(hold.tenant).held_nanos -= hold.held_nanos;
+    hold.held_nanos = 0;
+    hold.state = "expired";
+    LogHold(key);
+    begin_micros_ += 10;
   }
 
   // For good.
@@ -96,6 +110,10 @@ class Writer {
   History& history() { return history_; }
 
  private:
+  static constexpr std::int64_t kWork = 2;  // From the begin of a call to its writing;
+  static constexpr std::int64_t kCall = 5;  // to its end.
+  static constexpr std::int64_t kTtl = 1000;
+
   void BeginCommit() { ++transaction_; }
 
   AccountRow& At(std::int64_t tenant) {
@@ -145,33 +163,37 @@ class Writer {
   }
 
   void LogAccount(std::int64_t tenant) {
-    history_.books.account_versions.push_back({++sequence_, transaction_, At(tenant)});
+    history_.books.account_versions.push_back(
+        {++sequence_, transaction_, begin_micros_ + kWork, At(tenant)});
   }
   void LogHold(const std::string& key) {
     LogAccount(Hold(key).tenant);
-    history_.books.hold_versions.push_back({++sequence_, transaction_, Hold(key)});
+    history_.books.hold_versions.push_back(
+        {++sequence_, transaction_, begin_micros_ + kWork, Hold(key)});
   }
 
   Asking& Ask(Step step, const std::string& key, std::int64_t tenant, std::int64_t amount) {
-    const auto at = static_cast<std::int64_t>(history_.askings.size()) * 10;
+    const std::int64_t begin = std::exchange(begin_micros_, begin_micros_ + 10);
     return history_.askings.emplace_back(Asking{.step = step,
                                                 .key = key,
                                                 .tenant = tenant,
                                                 .amount_nanos = amount,
                                                 .request = "r",
                                                 .answer = "a",
-                                                .begin_micros = at,
-                                                .end_micros = at + 5,
+                                                .begin_micros = begin,
+                                                .end_micros = begin + kCall,
                                                 .attempts = 1});
   }
 
   History history_;
   std::uint64_t transaction_ = 100;
   std::int64_t sequence_ = 0;
+  std::int64_t begin_micros_ = 0;  // Of the next call.
 };
 
 // Credit 100; a job of 60 that costs 50; one of 50 that costs 70, so that 20 are owed;
-// one of 20 for another tenant, given back; 30 paid.
+// one of 20 for another tenant, given back; 30 paid; a job that is too dear, another one
+// that never comes, so that its money is free again when its time is over.
 Writer Right() {
   Writer writer;
   writer.Adjust("credit", kTenant, 100);
@@ -183,6 +205,9 @@ Writer Right() {
   writer.Release("three");
   writer.Adjust("more", kTenant, 30);
   writer.Refuse(Step::kReserve, "four", kTenant, 70, "RESERVE_INSUFFICIENT");
+  writer.Reserve("five", kTenant, 8);
+  writer.Refuse(Step::kReserve, "dear", kTenant, 3, "RESERVE_INSUFFICIENT");
+  writer.Expire("five", 0);
   return writer;
 }
 
@@ -231,6 +256,28 @@ class CheckerTest : public ::testing::TestWithParam<Wrong> {};
 
 TEST(CheckerTest, ARightHistoryIsNotBlamed) { EXPECT_EQ(Said(Right().history()), ""); }
 
+TEST(CheckerTest, ARefusalIsRightWhenMoneyWasShortForAMomentOfTheCall) {
+  Writer early = Right();
+  early.Adjust("late", kTenant, 50);
+  Asking& before = early.Refuse(Step::kReserve, "six", kTenant, 60, "RESERVE_INSUFFICIENT");
+  before.begin_micros = AskingOf(early.history(), Step::kAdjust, "late").begin_micros;
+  EXPECT_EQ(Said(early.history()), "");
+
+  // Within one transaction, which took all and gave it back.
+  Writer batch = Right();
+  auto& books = batch.history().books;
+  batch.Adjust("spent", kTenant, -10);
+  batch.Adjust("more again", kTenant, 10);
+  const std::uint64_t both = books.entries.back().transaction;
+  for (EntryRow& entry : books.entries) {
+    if (entry.transaction + 1 == both) entry.transaction = both;
+  }
+  (books.account_versions.end() - 2)->transaction = both;
+  Asking& amid = batch.Refuse(Step::kReserve, "seven", kTenant, 10, "RESERVE_INSUFFICIENT");
+  amid.begin_micros = books.account_versions.back().write_micros;
+  EXPECT_EQ(Said(batch.history()), "");
+}
+
 TEST_P(CheckerTest, AWrongHistoryIsBlamed) {
   Writer writer = Right();
   GetParam().make(writer);
@@ -264,7 +311,7 @@ std::vector<Wrong> WrongBooks() {
        "the balance is 11"},
       {"HeldMoneyIsForgotten", [](Writer& w) { w.history().books.accounts[1].held_nanos = 20; },
        "20 is held, its holds add up to 0"},
-      {"HoldNeverEnds", [](Writer& w) { w.Reserve("five", kFree, 7); },
+      {"HoldNeverEnds", [](Writer& w) { w.Reserve("six", kFree, 7); },
        "it has not ended: reserved"},
       {"CaptureHasNoEntry", [](Writer& w) { w.history().books.captures[0].entry_id = "e-two"; },
        "is not what the ledger has"},
@@ -287,7 +334,7 @@ std::vector<Wrong> WrongCommits() {
          w.Reserve("six", kTenant, 11);
          w.Release("six");
        },
-       "reserved in transaction 109 when at most 10 was available"},
+       "reserved in transaction 111 when at most 10 was available"},
       {"TwoReservesOfOneCommitTakeTheSameMoney",
        [](Writer& w) {
          w.Reserve("six", kTenant, 10);
@@ -310,6 +357,36 @@ std::vector<Wrong> WrongCommits() {
       {"HoldIsNotAsItWasCommitted",
        [](Writer& w) { HoldOf(w.history(), "three").estimate_nanos = 21; },
        "it is not as the last commit left it"},
+  };
+}
+
+std::vector<Wrong> WrongMoments() {
+  return {
+      {"HoldExpiresTooEarly",
+       [](Writer& w) {
+         w.Reserve("six", kTenant, 10);
+         w.Expire("six", -1);
+       },
+       "hold six: it expired before its time was over"},
+      {"HoldIsReservedAnewTooEarly",
+       [](Writer& w) {
+         w.Reserve("six", kTenant, 10);
+         w.Release("six");
+         (w.history().books.hold_versions.end() - 1)->row.expire_micros += 5;
+       },
+       "hold six: it was reserved anew before its time was over"},
+      {"ReserveIsRefusedWithFunds",
+       [](Writer& w) { w.Refuse(Step::kReserve, "six", kTenant, 10, "RESERVE_INSUFFICIENT"); },
+       "reserve six of 10 was refused when at least 10 was available"},
+      {"ReserveIsRefusedForMoneyThatWasGivenBackBefore",
+       [](Writer& w) {
+         w.Reserve("six", kTenant, 10);
+         w.Release("six");
+         w.Adjust("nothing", kFree, 1);
+         w.Refuse(Step::kReserve, "seven", kTenant, 9, "RESERVE_INSUFFICIENT");
+         w.Adjust("gone", kTenant, -5);
+       },
+       "reserve seven of 9 was refused when at least 10 was available"},
   };
 }
 
@@ -372,6 +449,7 @@ std::string NameOf(const ::testing::TestParamInfo<Wrong>& info) { return info.pa
 
 INSTANTIATE_TEST_SUITE_P(Books, CheckerTest, ::testing::ValuesIn(WrongBooks()), NameOf);
 INSTANTIATE_TEST_SUITE_P(Commits, CheckerTest, ::testing::ValuesIn(WrongCommits()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Moments, CheckerTest, ::testing::ValuesIn(WrongMoments()), NameOf);
 INSTANTIATE_TEST_SUITE_P(Answers, CheckerTest, ::testing::ValuesIn(WrongAnswers()), NameOf);
 
 }  // namespace

@@ -36,7 +36,7 @@ struct Asking {
   std::int64_t expire_micros = 0;   // Of a reservation.
   std::string entry_id{};           // Of a capture or an adjustment.
   std::int64_t begin_micros = 0;    // When it was first sent, and when it was answered,
-  std::int64_t end_micros = 0;      // on the clients' clock.
+  std::int64_t end_micros = 0;      // on the machine's clock.
   int attempts = 0;
 };
 
@@ -94,6 +94,7 @@ template <typename Row>
 struct Version {
   std::int64_t sequence = 0;
   std::uint64_t transaction = 0;
+  std::int64_t write_micros = 0;  // When the row was written; on the machine's clock.
   Row row;
 };
 

@@ -21,22 +21,22 @@ using pg::testing::Cluster;
 constexpr char kLog[] = R"(
 CREATE SCHEMA history;
 CREATE SEQUENCE history.sequence;
-CREATE TABLE history.accounts (sequence bigint, transaction_id xid8, tenant_id bigint,
-  settled_nanos bigint, held_nanos bigint, entry_count bigint);
-CREATE TABLE history.holds (sequence bigint, transaction_id xid8, key uuid, tenant_id bigint,
-  state text, estimate_nanos bigint, held_nanos bigint, captured_nanos bigint,
+CREATE TABLE history.accounts (sequence bigint, transaction_id xid8, write_time timestamptz,
+  tenant_id bigint, settled_nanos bigint, held_nanos bigint, entry_count bigint);
+CREATE TABLE history.holds (sequence bigint, transaction_id xid8, write_time timestamptz, key uuid,
+  tenant_id bigint, state text, estimate_nanos bigint, held_nanos bigint, captured_nanos bigint,
   capture_count bigint, expire_time timestamptz, was_bound boolean);
 CREATE FUNCTION history.log_account() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   INSERT INTO history.accounts VALUES (nextval('history.sequence'), pg_current_xact_id(),
-    NEW.tenant_id, NEW.settled_nanos, NEW.held_nanos, NEW.entry_count);
+    clock_timestamp(), NEW.tenant_id, NEW.settled_nanos, NEW.held_nanos, NEW.entry_count);
   RETURN NULL;
 END $$;
 CREATE FUNCTION history.log_hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-  INSERT INTO history.holds VALUES (nextval('history.sequence'), pg_current_xact_id(), NEW.key,
-    NEW.tenant_id, NEW.state, NEW.estimate_nanos, NEW.held_nanos, NEW.captured_nanos,
-    NEW.capture_count, NEW.expire_time, NEW.bind_time IS NOT NULL);
+  INSERT INTO history.holds VALUES (nextval('history.sequence'), pg_current_xact_id(),
+    clock_timestamp(), NEW.key, NEW.tenant_id, NEW.state, NEW.estimate_nanos, NEW.held_nanos,
+    NEW.captured_nanos, NEW.capture_count, NEW.expire_time, NEW.bind_time IS NOT NULL);
   RETURN NULL;
 END $$;
 CREATE TRIGGER log AFTER INSERT OR UPDATE ON billing.accounts
@@ -49,6 +49,8 @@ constexpr char kAccounts[] = "SELECT tenant_id, settled_nanos, held_nanos, entry
 constexpr char kHolds[] = R"(
 SELECT key, tenant_id, state, estimate_nanos, held_nanos, captured_nanos, capture_count,
   (extract(epoch FROM expire_time) * 1000000)::bigint)";
+constexpr char kVersion[] =
+    ", sequence, transaction_id::text, (extract(epoch FROM write_time) * 1000000)::bigint ";
 constexpr char kEntries[] = R"(
 SELECT id, tenant_id, coalesce(entry_number, 0), debit_account, credit_account, amount_nanos,
   entry_type, balance_after_nanos, coalesce(job_id::text, ''), notes,
@@ -96,12 +98,13 @@ CaptureRow ToCapture(const pqxx::row& row) {
           .entry_id = row[3].as<std::string>()};
 }
 
-// Logged rows have their sequence and transaction last.
+// Logged rows have kVersion last.
 template <typename Row>
 Version<Row> ToVersion(const pqxx::row& row, Row value) {
   const int last = static_cast<int>(row.size()) - 1;
-  return {.sequence = row[last - 1].as<std::int64_t>(),
-          .transaction = std::stoull(row[last].as<std::string>()),
+  return {.sequence = row[last - 2].as<std::int64_t>(),
+          .transaction = std::stoull(row[last - 1].as<std::string>()),
+          .write_micros = row[last].as<std::int64_t>(),
           .row = std::move(value)};
 }
 
@@ -272,13 +275,12 @@ Books World::ReadBooks() {
                          "coalesce(entry_id::text, '') FROM billing.captures",
                          ToCapture);
     read.entries = Rows(tx, kEntries, ToEntry);
-    for (const pqxx::row& row : tx.exec(absl::StrCat(kAccounts, ", sequence, transaction_id::text ",
-                                                     "FROM history.accounts ORDER BY sequence"))) {
+    for (const pqxx::row& row :
+         tx.exec(absl::StrCat(kAccounts, kVersion, "FROM history.accounts ORDER BY sequence"))) {
       read.account_versions.push_back(ToVersion(row, ToAccount(row)));
     }
-    for (const pqxx::row& row :
-         tx.exec(absl::StrCat(kHolds, ", was_bound, sequence, transaction_id::text ",
-                              "FROM history.holds ORDER BY sequence"))) {
+    for (const pqxx::row& row : tx.exec(absl::StrCat(kHolds, ", was_bound", kVersion,
+                                                     "FROM history.holds ORDER BY sequence"))) {
       read.hold_versions.push_back(ToVersion(row, ToHold(row)));
     }
     return read;

@@ -114,6 +114,16 @@ const payments = {
       'ignored')
   }),
 
+  'the customer of another installation is not ours': endsWith(300, async (tenant) => {
+    const other = session(tenant, 5000, { customer: newId('cus') })
+    for (const body of [completed(other), succeeded(other)]) {
+      const result = await deliver(body)
+      assert.equal(result.status, 'ignored')
+      assert.equal(result.reason, 'customer_not_found')
+    }
+    await deliver(completed(session(tenant, 300, { customer: null })))
+  }),
+
   'another currency is not credited': endsWith(0, async (tenant) => {
     const result = await deliver(completed(session(tenant, 5000, { currency: 'eur' })))
     assert.equal(result.status, 'ignored')
@@ -139,18 +149,31 @@ const takenBack = {
     assert.deepEqual(types, ['refund', 'refund', 'topup'])
   }),
 
-  'a refund that comes before its payment is taken when it comes again': endsWith(3000,
-    async (tenant) => {
-      const paid = session(tenant, 5000)
-      const body = refunded(paid, 2000)
-      const early = await post(body)
-      assert.equal(early.status, 500)
-      assert.equal(await tenant.balance(), 0)
-      await deliver(completed(paid))
-      assert.equal(await tenant.balance(), 5000)
-      assert.equal((await deliver(body)).status, 'processed')
-      assert.equal((await deliver(body)).status, 'skipped')
-    }),
+  'what comes before its payment is taken off it': endsWith(2500, async (tenant) => {
+    const paid = session(tenant, 5000)
+    const body = refunded(paid, 2000)
+    const early = await deliver(body)
+    assert.equal(early.status, 'deferred')
+    assert.equal(early.reason, 'payment_not_credited')
+    const disputed = await deliver(event('charge.dispute.funds_withdrawn', disputeOf(paid, 500)))
+    assert.equal(disputed.status, 'deferred')
+    assert.equal(await tenant.balance(), 0)
+    assert.equal((await deliver(completed(paid))).amount_cents, 5000)
+    assert.equal(await tenant.balance(), 2500)
+    assert.equal((await deliver(body)).status, 'skipped')
+    assert.equal((await deliver(refunded(paid, 2000))).amount_cents, undefined)
+  }),
+
+  'a refund that fails is given back once': endsWith(5000, async (tenant) => {
+    const paid = session(tenant, 5000)
+    await deliver(completed(paid))
+    await deliver(refunded(paid, 2000))
+    const refund = { id: newId('re'), object: 'refund', amount: 2000, currency: 'usd',
+      charge: 'ch_' + paid.payment_intent, payment_intent: paid.payment_intent, metadata: {},
+      status: 'failed' }
+    assert.equal((await deliver(event('refund.failed', refund))).amount_cents, 2000)
+    assert.equal((await deliver(event('charge.refund.updated', refund))).amount_cents, undefined)
+  }),
 
   'refunds beside each other': endsWith(1000, async (tenant) => {
     const paid = session(tenant, 5000)

@@ -51,7 +51,7 @@ const history = (id, customer, { apart, modern }) => {
 
 const inOrder = (pick, apart, modern, expected) => async () => {
   const tenant = await newTenant()
-  const customer = await tenant.customer()
+  const { customer } = tenant
   const id = newId('sub')
   const bodies = history(id, customer, { apart, modern })
   for (const at of pick) await deliver(bodies[at])
@@ -79,7 +79,7 @@ export const subscriptionScenarios = Object.fromEntries([
   }],
   ['an invoice that could not be paid', async () => {
     const tenant = await newTenant()
-    const customer = await tenant.customer()
+    const { customer } = tenant
     const result = await deliver(event('invoice.payment_failed', { id: newId('in'),
       object: 'invoice', amount_due: 1900, attempt_count: 1, currency: 'usd', customer,
       subscription: newId('sub') }))

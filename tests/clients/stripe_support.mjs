@@ -45,20 +45,18 @@ export const newTenant = async () => {
   const { token } = must(await ask('POST', '/api/auth/token/', { body: { username, password } }),
     200)
   const me = must(await ask('GET', '/api/me/', { token }), 200)
+  const opened = must(await ask('POST', '/api/billing/topup/session/',
+    { token, body: { amount_dollars: 50 } }), 200)
   return {
     id: String(me.profile.tenant),
     token,
+    // The tenant's customer at Stripe, made by the first session.
+    customer: (await stripe.checkout.sessions.retrieve(opened.session_id)).customer,
     ask: (method, path, options) => ask(method, path, { token, ...options }),
     balance: async () => must(await ask('GET', '/api/billing/reserve/balance/', { token }), 200)
       .balance_cents,
     profile: async () => must(await ask('GET', '/api/billing/profile/', { token }), 200),
     ledger: async () => must(await ask('GET', '/api/billing/reserve/ledger/', { token }), 200),
-    // The tenant's customer at Stripe, made by the first session.
-    customer: async () => {
-      const opened = must(await ask('POST', '/api/billing/topup/session/',
-        { token, body: { amount_dollars: 50 } }), 200)
-      return (await stripe.checkout.sessions.retrieve(opened.session_id)).customer
-    },
   }
 }
 
@@ -85,7 +83,7 @@ export const session = (tenant, cents, more = {}) => ({
   amount_subtotal: cents,
   amount_total: cents,
   currency: 'usd',
-  customer: newId('cus'),
+  customer: tenant.customer,
   metadata: topupOf(tenant, cents),
   mode: 'payment',
   payment_intent: newId('pi'),

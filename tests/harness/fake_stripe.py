@@ -1,18 +1,31 @@
 #!/usr/bin/env python3
 """A Stripe for development and tests: the part of its API that billing uses, a page to pay
-on, signed events, and knobs that make it misbehave. State is in memory.
+on, signed events, and knobs that make it misbehave. State is in memory: after a restart it
+is another account, which knows none of its customers.
 
+  POST /v1/…               customers, checkout/sessions, billing_portal/sessions,
+                           payment_intents, refunds, subscriptions; with any key "sk_…"
+  GET  /pay/ID             where a session's customer pays: checkout sessions name it as url
+  POST /pay/ID             action=pay | later | fail, payment_method=pm_…: a button of it
+  GET  /portal/ID          the customer portal
   GET  /_events            what was posted to the webhook, and how that ended
   POST /_events/resend/ID  posts an event once more
   POST /_emit              {"type", "object", "previous_attributes"?}: any other event
   POST /_settle/ID         {"how": "succeed" | "fail"}: ends a payment that is processing
   POST /_knobs             {"duplicate": N, "reorder": bool, "delay_ms": N: of events,
                             "fail_next": N: requests that get 500 before anything is done,
+                            and get it again as often as their key comes again,
                             "timeout_after_commit": N: requests that are done, never answered,
                             "async": "succeed" | "fail" | "hold", "async_ms": N: what is
                             processing, "webhook_url": …}; answers with all of them
 
-Payment methods decline as fake_stripe_account.py lists; pm_processing takes its time.
+Charges of pm_declined, pm_insufficient_funds, pm_stolen, pm_expired and pm_authentication are
+declined, as are those of Stripe's own names for tests; pm_missing is unknown; pm_processing
+takes its time; any other pm_… pays. A page to pay on, at the address printed at the start:
+
+  curl -H 'Authorization: Bearer sk_test_x' -d mode=payment -d success_url=http://127.0.0.1/ \\
+    -d 'line_items[0][quantity]=1' -d 'line_items[0][price_data][currency]=usd' \\
+    -d 'line_items[0][price_data][unit_amount]=500' http://ADDRESS/v1/checkout/sessions
 """
 
 import argparse
@@ -127,7 +140,7 @@ def api_call(account, method, path, form):
                    "payment_intents": "intents", "charges": "charges", "refunds": "refunds",
                    "subscriptions": "subscriptions"}
     if method == "GET" and "/".join(parts) in collections:
-        return lambda: account.list(collections["/".join(parts)], form)
+        return lambda: account.query(collections["/".join(parts)], form)
     folder, last = "/".join(parts[:-1]), parts[-1]
     if method == "GET" and folder in collections:
         return lambda: account.find(collections[folder], last)
@@ -177,11 +190,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         authorization = self.headers.get("Authorization", "")
         if not authorization.startswith(("Bearer sk_", "Bearer rk_")):
             return self.fail(401, "invalid_request_error", "You did not provide an API key.")
-        if self.stripe.take("fail_next"):
-            return self.fail(500, "api_error", "Something went wrong on Stripe's end.")
         key = self.headers.get("Idempotency-Key", "") if self.command == "POST" else ""
 
         def do():
+            if self.stripe.take("fail_next"):
+                raise Refused(500, "api_error", None, "Something went wrong on Stripe's end.")
             form = nested(urllib.parse.parse_qsl(encoded, keep_blank_values=True))
             call = api_call(self.stripe.account, self.command, path, form)
             if call is None:
@@ -222,7 +235,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             # Methods that are stored belong to one customer.
             if method == "pm_card_visa":
                 method = new_id("pm")
-            thing = account.pay_session(thing_id, action, method)
+            try:
+                thing = account.pay_session(thing_id, action, method)
+            except Refused as refused:
+                return self.reply(400, fake_stripe_pages.page(str(refused), ""), "text/html")
         if thing["status"] == "complete":
             where = thing["success_url"].replace("{CHECKOUT_SESSION_ID}", thing_id)
             return self.reply(303, b"", "text/html", {"Location": where})

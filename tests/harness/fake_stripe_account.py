@@ -1,7 +1,7 @@
 """The objects of the fake Stripe, and what the API's requests do to them.
 
-In memory; unknown customers are taken on, so that a restart forgets nothing that a caller
-still names. Not HTTP (fake_stripe.py) and not the delivery of events.
+In memory: after a restart its customers are unknown. Not HTTP (fake_stripe.py) and not the
+delivery of events.
 """
 
 import threading
@@ -100,6 +100,12 @@ class Account:
         limit = whole(query.get("limit", 10), "limit")
         return {"object": "list", "data": found[:limit], "has_more": len(found) > limit}
 
+    def query(self, collection, query):
+        """What the API lists: of a customer that is unknown, nothing."""
+        if "customer" in query:
+            self._customer(query)
+        return self.list(collection, query)
+
     # Customers.
 
     def create_customer(self, form):
@@ -109,11 +115,8 @@ class Account:
 
     def _customer(self, form):
         customer = required(form, "customer")
-        if not customer.startswith("cus_"):
+        if customer not in self.things["customers"]:
             raise invalid("resource_missing", f"No such customer: '{customer}'", param="customer")
-        self.things["customers"].setdefault(customer, {
-            "id": customer, "object": "customer", "created": int(time.time()), "livemode": False,
-            "name": None, "email": None, "metadata": {}})
         return customer
 
     def delete_customer(self, customer_id):

@@ -1,12 +1,19 @@
 -- Payments through Stripe.
 
--- The tenant's customer at Stripe, and the payment method for automatic charges.
+-- The tenants' customers at Stripe: of each tenant one that lives, with the payment method
+-- for automatic charges, and those that are gone, whose last events may still come.
 CREATE TABLE billing.stripe_customers (
-  tenant_id bigint CONSTRAINT stripe_customers_pkey PRIMARY KEY,
-  customer_id text NOT NULL CONSTRAINT stripe_customers_customer_id_key UNIQUE,
+  tenant_id bigint NOT NULL,
+  customer_id text CONSTRAINT stripe_customers_pkey PRIMARY KEY,
   payment_method_id text,
+  -- When it was known to be deleted at Stripe, or to be of another account there.
+  gone_time timestamptz,
+  -- When Stripe said what the payment method is; what it said before counts no more.
+  payment_method_time timestamptz,
   create_time timestamptz NOT NULL DEFAULT now()
 );
+CREATE UNIQUE INDEX stripe_customers_living ON billing.stripe_customers (tenant_id)
+  WHERE gone_time IS NULL;
 
 -- Every event that Stripe posted and whose signature was right, as it came. Written in
 -- the transaction of what it led to; or, when that failed, with the failure.
@@ -29,16 +36,38 @@ CREATE TABLE billing.stripe_events (
 CREATE INDEX stripe_events_failed ON billing.stripe_events (receive_time) WHERE state = 'failed';
 
 -- Money that came in, one row per payment, whatever told of it first; a payment whose
--- row exists is never credited again. refunded_nanos is what was taken back of it.
+-- row exists is never credited again.
 CREATE TABLE billing.stripe_payments (
   payment_intent_id text CONSTRAINT stripe_payments_pkey PRIMARY KEY,
   tenant_id bigint NOT NULL,
   entry_id uuid NOT NULL,
   amount_nanos bigint NOT NULL CONSTRAINT stripe_payments_amount_check CHECK (amount_nanos > 0),
-  refunded_nanos bigint NOT NULL DEFAULT 0
-    CONSTRAINT stripe_payments_refunded_check CHECK (refunded_nanos BETWEEN 0 AND amount_nanos),
   create_time timestamptz NOT NULL DEFAULT now()
 );
+
+-- Refunds and disputes are kept as Stripe told them, of any payment: one that is credited
+-- later finds what was taken back of it before.
+
+-- How much of a payment was refunded so far, by what Stripe told at stripe_time.
+CREATE TABLE billing.stripe_refunds (
+  payment_intent_id text CONSTRAINT stripe_refunds_pkey PRIMARY KEY,
+  refunded_nanos bigint NOT NULL
+    CONSTRAINT stripe_refunds_refunded_check CHECK (refunded_nanos >= 0),
+  stripe_time timestamptz NOT NULL,
+  create_time timestamptz NOT NULL DEFAULT now()
+);
+
+-- Refunds that have failed: what is told of the payment from then on leaves them out.
+CREATE TABLE billing.stripe_failed_refunds (
+  refund_id text CONSTRAINT stripe_failed_refunds_pkey PRIMARY KEY,
+  payment_intent_id text NOT NULL,
+  amount_nanos bigint NOT NULL
+    CONSTRAINT stripe_failed_refunds_amount_check CHECK (amount_nanos > 0),
+  stripe_time timestamptz NOT NULL,
+  create_time timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX stripe_failed_refunds_by_payment
+  ON billing.stripe_failed_refunds (payment_intent_id);
 
 -- Disputed money: taken back once, and given back once when the dispute is won, in
 -- whichever order Stripe tells. amount_nanos is what Stripe withdrew; an entry that is
@@ -46,7 +75,6 @@ CREATE TABLE billing.stripe_payments (
 CREATE TABLE billing.stripe_disputes (
   dispute_id text CONSTRAINT stripe_disputes_pkey PRIMARY KEY,
   payment_intent_id text NOT NULL,
-  tenant_id bigint NOT NULL,
   amount_nanos bigint NOT NULL CONSTRAINT stripe_disputes_amount_check CHECK (amount_nanos > 0),
   is_withdrawn boolean NOT NULL DEFAULT false,
   is_reinstated boolean NOT NULL DEFAULT false,
@@ -54,6 +82,7 @@ CREATE TABLE billing.stripe_disputes (
   reinstated_entry_id uuid,
   create_time timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX stripe_disputes_by_payment ON billing.stripe_disputes (payment_intent_id);
 
 -- Automatic top-ups. A row is written before Stripe is asked, and its id is Stripe's
 -- idempotency key, so that a charge whose answer was lost is asked for again, not made
@@ -71,6 +100,8 @@ CREATE TABLE billing.auto_topups (
   failure text NOT NULL DEFAULT '',
   attempts int NOT NULL DEFAULT 0,
   next_attempt_time timestamptz NOT NULL DEFAULT now(),
+  -- When it was known to be charged: in this month it counts.
+  charge_time timestamptz,
   create_time timestamptz NOT NULL DEFAULT now(),
   update_time timestamptz NOT NULL DEFAULT now()
 );
@@ -116,7 +147,8 @@ CREATE INDEX subscriptions_by_tenant ON billing.subscriptions (tenant_id);
 
 -- What a subscription comes to from a time on, as each event told, at Stripe's times. In
 -- force is the latest by (change_time, stripe_rank, id), whenever it came; what stands
--- behind the subscription's deletion does not count. Append-only.
+-- behind the subscription's deletion does not count, nor does NULL: an event whose amount
+-- could not be told. Append-only.
 CREATE TABLE billing.subscription_changes (
   id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT subscription_changes_pkey PRIMARY KEY,
   event_id text NOT NULL CONSTRAINT subscription_changes_event_id_key UNIQUE,
@@ -124,11 +156,13 @@ CREATE TABLE billing.subscription_changes (
   tenant_id bigint NOT NULL,
   change_time timestamptz NOT NULL,
   stripe_rank int NOT NULL,
-  annual_cents bigint NOT NULL
+  annual_cents bigint
     CONSTRAINT subscription_changes_annual_cents_check CHECK (annual_cents >= 0),
   create_time timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX subscription_changes_by_tenant ON billing.subscription_changes (tenant_id);
+CREATE INDEX subscription_changes_by_subscription
+  ON billing.subscription_changes (subscription_id, change_time, stripe_rank, id);
 
 -- Levels that raise alerts in the metrics.
 CREATE TABLE billing.alert_levels (
@@ -143,9 +177,10 @@ CREATE TABLE billing.alert_levels (
 INSERT INTO billing.alert_levels DEFAULT VALUES;
 
 GRANT SELECT, INSERT, UPDATE ON billing.stripe_customers, billing.stripe_events,
-  billing.stripe_payments, billing.stripe_disputes, billing.auto_topups, billing.subscriptions
+  billing.stripe_payments, billing.stripe_refunds, billing.stripe_disputes, billing.auto_topups,
+  billing.subscriptions TO gatehouse_billing;
+GRANT SELECT, INSERT ON billing.stripe_failed_refunds, billing.subscription_changes
   TO gatehouse_billing;
-GRANT SELECT, INSERT ON billing.subscription_changes TO gatehouse_billing;
 GRANT SELECT, UPDATE ON billing.alert_levels TO gatehouse_billing;
 GRANT UPDATE (auto_topup_enabled, auto_topup_since, auto_topup_threshold_nanos,
   auto_topup_amount_nanos, auto_topup_monthly_cap_nanos, allow_portal_access, allow_plan_changes)
