@@ -237,7 +237,8 @@ one tenant's row few clients do better than many: pgbench is run with {hot_clien
 the goals for `hot` are against the number that reached most, {best}, at full load and at 80 %.
 For ours p50 and p99 are those of Reserve. At 80 %, both sides are asked in an open loop, at random
 moments and at 80 % of what each reached itself, and times count from the moment when the call was
-due. A checkpoint precedes each run. Afterwards: {verified}."""
+due. A side that stays below the rate it was asked for waits for itself: then its p99 at full load
+is the one to compare with. A checkpoint precedes each run. Afterwards: {verified}."""
 
 
 def prepare(stack):
@@ -251,7 +252,8 @@ def run(stack):
     full, ratios = at_full_load(stack, server)
     best = {"hot": fastest(full, HOT), "uniform": "uniform"}
     calm, p99 = at_80_percent(stack, server, full, best)
-    against_full = calm["gatehouse, uniform, 80 %"]["p99"] / full["pgbench, uniform"]["p99"]
+    against_full = {mode: calm[f"gatehouse, {mode}, 80 %"]["p99"] /
+                    full[f"pgbench, {best[mode]}"]["p99"] for mode in TENANTS}
     text = table(full | calm, ratios)
     counts = {name: PEERS[name][1] for name in HOT}
     method = METHOD.format(clients=CLIENTS, threads="two threads", settings=server.settings,
@@ -270,7 +272,10 @@ def run(stack):
               ratios["pgbench, uniform, one row for revenue"]),
              ("reserve p99 at 80 % ÷ pgbench's at 80 %, uniform", "≤ 3", p99["uniform"]),
              ("reserve p99 at 80 % ÷ that of pgbench's best at 80 %, hot", "≤ 3", p99["hot"]),
-             ("reserve p99 at 80 % ÷ pgbench's at full load, uniform", "reported", against_full)])
+             ("reserve p99 at 80 % ÷ pgbench's at full load, uniform", "reported",
+              against_full["uniform"]),
+             ("reserve p99 at 80 % ÷ that of pgbench's best at full load, hot", "reported",
+              against_full["hot"])])
 
 
 def main():

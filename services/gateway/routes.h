@@ -20,9 +20,9 @@ void AddLedgerRoutes(RouteTable& table);   // /api/billing/admin: accounts, summ
 void AddPaymentRoutes(RouteTable& table);  // top-ups, portal, and the pages to come back to
 void AddProfileRoutes(RouteTable& table);  // /api/billing/profile
 void AddWebhookRoutes(RouteTable& table);  // /api/billing/webhook
-void AddPriceRoutes(RouteTable& table);  // /api/billing/admin/prices
+void AddPriceRoutes(RouteTable& table);    // /api/billing/admin/prices
 void AddMetricsRoutes(RouteTable& table);  // /api/system/metrics
-void AddUsageRoutes(RouteTable& table);  // /api/billing/admin/usage, /api/status/bar
+void AddUsageRoutes(RouteTable& table);    // /api/billing/admin/usage, /api/status/bar
 void AddJobRoutes(RouteTable& table);
 void AddConfigRoutes(RouteTable& table);   // /platform/config
 void AddCacheRoutes(RouteTable& table);    // /api/caches
