@@ -163,10 +163,13 @@ TEST_F(ReloadTest, AccessLog) {
   Get("/api/me/", user_);
   Reload("access_log: true\n", "rate_limit_enabled: false\n");
   Get("/health", "");
+  std::string log;
   EXPECT_TRUE(Eventually([&] {
-    return ::testing::internal::GetCapturedStderr().find("\"route\":\"/health\"") !=
-           std::string::npos;
+    log += ::testing::internal::GetCapturedStderr();
+    ::testing::internal::CaptureStderr();
+    return log.find("\"route\":\"/health\"") != std::string::npos;
   }));
+  ::testing::internal::GetCapturedStderr();
 }
 
 TEST_F(ReloadTest, MetricsEnabled) {
