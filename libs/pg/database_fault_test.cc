@@ -200,6 +200,7 @@ TEST_F(DatabaseFaultTest, SessionsLostWhileIdleAreNotNoticed) {
   std::atomic<int> taken = 0;
   std::shared_future<void> go = all_taken.get_future().share();
   std::vector<std::thread> threads;
+  threads.reserve(5);
   for (int i = 0; i < 5; ++i) {
     threads.emplace_back([&] {
       EXPECT_TRUE(db_.Statement([&](Tx& tx) {

@@ -117,6 +117,7 @@ TEST_F(LaterTest, EachCallGetsItsOwnReplyInAnyOrder) {
   }
   ASSERT_TRUE(AwaitWaiting(kCalls));
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([this] {
       for (int i = 0; i < kCalls / 4; ++i) Take()(Of(0));

@@ -97,8 +97,7 @@ ChargeOutcome Ask(StripeClient& stripe, const PendingTopup& topup, const StripeC
     return {.state = ChargeState::kDeclined, .failure = "switched_off"};
   }
   if (!topup.is_wanted || !topup.is_key_kept) return LookUp(stripe, topup, call);
-  const ChargeOutcome outcome =
-      ReadCharge(stripe.Post(kIntents, ChargeForm(topup), topup.id, call));
+  ChargeOutcome outcome = ReadCharge(stripe.Post(kIntents, ChargeForm(topup), topup.id, call));
   if (outcome.state == ChargeState::kUnknown && outcome.needs_look_up) {
     return LookUp(stripe, topup, call);
   }

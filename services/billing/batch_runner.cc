@@ -156,6 +156,7 @@ std::vector<Task> BatchRunner::Run(std::vector<Task> tasks, std::int64_t awaited
 
 void BatchRunner::TellAll(std::vector<Task> tasks, const absl::Status& status) {
   std::vector<Told> told;
+  told.reserve(tasks.size());
   for (Task& task : tasks) told.push_back({std::move(task.done), status});
   tell_(std::move(told));
 }

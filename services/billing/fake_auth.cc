@@ -49,7 +49,7 @@ void FakeAuth::SetContacts(const std::string& tenant_name, std::vector<std::stri
 // Under the lock.
 absl::Status FakeAuth::NextFault() {
   if (faults_.empty()) return absl::OkStatus();
-  const absl::Status fault = faults_.front();
+  absl::Status fault = faults_.front();
   faults_.erase(faults_.begin());
   return fault;
 }

@@ -35,7 +35,7 @@ std::string Book(const Posting& posting, Account* account, std::vector<LedgerRow
   LedgerRow entry = Transfer(*account, posting.counter_account.c_str(), posting.amount_nanos);
   entry.entry_number = account->entry_count;
   entry.posting = posting;
-  const std::string id = entry.id;
+  std::string id = entry.id;
   rows->push_back(std::move(entry));
   const std::int64_t lent = DebtOf(account->settled_nanos) - debt_before;
   if (lent == 0) return id;

@@ -97,6 +97,7 @@ TEST_F(LedgerExportTest, OneTenantsEntriesComeByTheirNumbers) {
   v1::ExportLedgerRequest request;
   request.set_tenant_id(7);
   std::vector<std::int64_t> expected;
+  expected.reserve(30);
   for (int i = 0; i < 30; ++i) expected.push_back(i % 3 == 0 ? -1000 - i : 100 + i);
   for (const int size : {1, 7, 30, 100}) EXPECT_EQ(Export(request, size), expected) << size;
   EXPECT_EQ(Export({}).size(), 31u) << "without what was lent in debt";

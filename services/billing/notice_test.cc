@@ -17,7 +17,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using ::testing::UnorderedElementsAre;
 
 constexpr std::int64_t kTenant = 7;
 
@@ -27,7 +26,7 @@ class FakeMailer final : public mail::Mailer {
   absl::Status Send(const mail::Message& message) override {
     const std::lock_guard lock(mutex_);
     if (!faults_.empty()) {
-      const absl::Status fault = faults_.front();
+      absl::Status fault = faults_.front();
       faults_.erase(faults_.begin());
       if (!fault.ok()) return fault;
     }

@@ -97,7 +97,7 @@ class LoadPricesTest : public BillingTest {
   ~LoadPricesTest() override { std::filesystem::remove_all(directory_); }
 
   std::string Write(const std::string& text) {
-    const std::string path = directory_ + "/prices.yaml";
+    std::string path = directory_ + "/prices.yaml";
     std::ofstream(path) << text;
     return path;
   }

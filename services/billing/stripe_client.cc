@@ -59,7 +59,7 @@ int AskCancelled(void* argument, curl_off_t, curl_off_t, curl_off_t, curl_off_t)
 void Append(List& list, const std::string& line) {
   curl_slist* const longer = curl_slist_append(list.get(), line.c_str());
   if (longer == nullptr) return list.reset();
-  list.release();
+  static_cast<void>(list.release());  // It is part of the longer one now.
   list.reset(longer);
 }
 

@@ -29,7 +29,7 @@ FakeStripe::Script Always(const Reply& reply) {
 // One after the other; the last one from then on.
 FakeStripe::Script InTurn(std::vector<Reply> replies) {
   return [replies, next = std::size_t{0}](const FakeStripe::Asked&) mutable {
-    const Reply reply = replies[next];
+    Reply reply = replies[next];
     if (next + 1 < replies.size()) ++next;
     return reply;
   };
@@ -133,7 +133,7 @@ TEST_F(StripeClientTest, WhatStripeOnlyRepeatsIsNotAskedForAgain) {
 }
 
 TEST_F(StripeClientTest, ARedirectIsNotFollowed) {
-  stripe_.Do([this](const FakeStripe::Asked&) {
+  stripe_.Do([](const FakeStripe::Asked&) {
     return Reply{.status = 302, .headers = {{"Location", "/elsewhere"}}};
   });
   EXPECT_EQ(Reason(Post().status()), "STRIPE_UNAVAILABLE");

@@ -43,7 +43,7 @@ std::optional<Time> PeriodAt(const StripeEvent& event, const std::string& name) 
 
 std::string PlanTierOf(const StripeEvent& event) {
   for (const char* path : {"metadata.plan_tier", "items.data.0.price.metadata.plan_tier"}) {
-    const std::string tier = absl::AsciiStrToLower(TextAt(event, path));
+    std::string tier = absl::AsciiStrToLower(TextAt(event, path));
     if (IsPlanTier(tier)) return tier;
   }
   return "";

@@ -157,6 +157,7 @@ TEST_F(UsageTest, CostsAreGroupedByTenantToolAndModel) {
 
 TEST_F(UsageTest, OnlyTheDearestAreListed) {
   std::vector<Sample> samples;
+  samples.reserve(15);
   for (int i = 0; i < 15; ++i) {
     samples.push_back({7,
                        Hour(-3),

@@ -126,6 +126,7 @@ TEST_F(ConfigRoutesTest, TheListNamesEveryReloadableKeyAndNoOther) {
 
 TEST_F(ConfigRoutesTest, ManyReloadsAtOnceAllAnswer) {
   std::vector<std::thread> clients;
+  clients.reserve(8);
   std::atomic<int> good{0};
   for (int i = 0; i < 8; ++i) {
     clients.emplace_back([&] {

@@ -15,7 +15,9 @@ std::string Read(const std::string& text) {
   const absl::Status status = query->Finish();
   if (status.ok()) return FormatTime(range.start) + " " + FormatTime(range.end);
   std::string fields;
-  for (const auto& [field, problem] : FieldViolations(status)) fields += field + ": " + problem;
+  for (const auto& [field, problem] : FieldViolations(status)) {
+    absl::StrAppend(&fields, field, ": ", problem);
+  }
   return fields;
 }
 

@@ -6,7 +6,6 @@ namespace gatehouse::gateway {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 using ::testing::StartsWith;
 
 namespace bill = billing::v1;

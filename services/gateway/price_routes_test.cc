@@ -121,9 +121,11 @@ TEST_F(PriceRoutesTest, EveryWrongFieldIsNamedAtOnce) {
         "prices[3].price_dollars", "prices[4].price_nanos", "prices[4].x", "notes"}) {
     EXPECT_THAT(answer.body, HasSubstr(std::string(R"("field":")") + field + '"'));
   }
-  for (const char* body : {"{}", R"({"prices":{}})", R"({"prices":[1]})", R"({"prices":"x"})",
-                           R"({"prices":[{"line_type":"per_job","resource":"a",)"
-                           R"("price_dollars":"a dollar"}]})"}) {
+  const std::string no_amount =
+      R"({"prices":[{"line_type":"per_job","resource":"a","price_dollars":"a dollar"}]})";
+  for (const std::string& body :
+       {std::string("{}"), std::string(R"({"prices":{}})"), std::string(R"({"prices":[1]})"),
+        std::string(R"({"prices":"x"})"), no_amount}) {
     EXPECT_EQ(Post(kPath, admin_, body).status, 400) << body;
   }
   EXPECT_EQ(services_.publish_prices.calls(), 0u);

@@ -234,6 +234,7 @@ TEST_F(ReloadTest, CacheTtl) {
 
 TEST_F(ReloadTest, CacheMaxSize) {
   std::vector<std::string> tokens;
+  tokens.reserve(80);
   for (int i = 0; i < 80; ++i) tokens.push_back(services_.AddToken("user", {}));
   const auto look_ups = [&] {
     const std::size_t before = services_.look_up.calls();

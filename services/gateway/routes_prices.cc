@@ -1,4 +1,5 @@
 // The price book: its versions, and publishing a new one.
+#include "absl/strings/str_cat.h"
 #include "gatehouse/billing/v1/price.methods.h"
 #include "libs/rpc/timestamp.h"
 #include "services/gateway/audit.h"
@@ -101,7 +102,7 @@ void ReadPrices(JsonBody& body, const std::string& name, bool with_amount, Add a
     price->set_resource(item->RequiredText("resource", 200));
     if (with_amount) ReadAmount(*item, price);
     for (const auto& [field, problem] : FieldViolations(item->Finish())) {
-      body.Note(path + '.' + field, problem);
+      body.Note(absl::StrCat(path, ".", field), problem);
     }
   }
 }

@@ -85,6 +85,7 @@ TEST_F(SubmitTest, MakesOneJobOfSixteenParallelSubmissions) {
   std::set<std::string> ids;
   std::mutex mutex;
   std::vector<std::thread> threads;
+  threads.reserve(16);
   for (int i = 0; i < 16; ++i) {
     threads.emplace_back([&] {
       FakeCall call;
@@ -214,6 +215,7 @@ TEST_F(SubmitTest, HoldsAUniqueKeyUntilTheJobEnds) {
 TEST_F(SubmitTest, MakesOneJobOfParallelSubmissionsOfAUniqueKey) {
   std::atomic<int> created = 0, taken = 0;
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&, i] {
       FakeCall call;
